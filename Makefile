@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# fantail: `make` builds build/fantail; see `make help`. Objects live in build/ only.
+# V=1 shows the commands. Reproducible: no path, date or build host ends up in the output.
+
+O ?= build
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+# clang -target bpf forgets the multiarch directory, where asm/types.h is
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+REPRO := -ffile-prefix-map=$(CURDIR)=.
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
+CFLAGS ?= -O2 -g
+INCLUDES := -Iinclude -Iuser -I$(O)
+PKGS_PURE := libconfig jansson
+PKGS := libbpf $(PKGS_PURE) ncursesw
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(REPRO) $(INCLUDES) -DFT_VERSION='"$(VERSION)"' \
+	-D_GNU_SOURCE $(shell $(PKG_CONFIG) --cflags $(PKGS))
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror \
+	-fdebug-compilation-dir=. $(REPRO) -Iinclude -Ivmlinux -Ibpf -I/usr/include/$(MULTIARCH)
+LIBS_PURE = $(shell $(PKG_CONFIG) --libs $(PKGS_PURE)) -lm
+LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lelf -lz -lm
+
+# PURE: no libbpf, no clock, no tty, no log, no exit; linked into unit tests without -lbpf.
+# SHELL: everything that touches the world. The two lists are documentation.
+MODULES := $(basename $(notdir $(wildcard user/*.c)))
+PURE := $(filter buf tcp addr config config_% discover snapshot snapshot_% model metric metric_% \
+	view_%,$(MODULES))
+SHELL_OBJS := $(filter-out $(PURE),$(MODULES))
+DOORS := tracepoint sockops sockops_nobtf
+
+PURE_OBJS := $(PURE:%=$(O)/user/%.o)
+USER_OBJS := $(PURE_OBJS) $(SHELL_OBJS:%=$(O)/user/%.o)
+SKELS := $(DOORS:%=$(O)/%.skel.h)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all clean help test test-root test-san lint fmt bench install golden
+all: $(O)/fantail
+
+help:
+	@echo 'make            build $(O)/fantail'
+	@echo 'make test       unit tests, plain and under sanitizers; needs no root'
+	@echo 'make test-root  BPF and end-to-end tests on this kernel; needs root'
+	@echo 'make lint       formatting, layers, static analysis, man pages'
+	@echo 'make bench      cost and exactness against peers; needs root'
+	@echo 'make golden     rewrite the golden files of the unit tests'
+	@echo 'make install    into $$(DESTDIR)$$(PREFIX)'
+
+# --- BPF: object (with header dependencies) -> stripped -> skeleton ---
+$(O)/bpf/sockops_nobtf.o: bpf/sockops.bpf.c | $(O)/bpf
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DFT_NO_BTF -MMD -MP -c $< -o $@
+
+$(O)/bpf/%.o: bpf/%.bpf.c | $(O)/bpf
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/%.bpf.o: $(O)/bpf/%.o
+	$(Q)$(BPFTOOL) gen object $@ $<
+
+$(O)/%.skel.h: $(O)/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name ft_$* > $@
+
+# --- user space ---
+$(O)/user/%.o: user/%.c | $(O)/user
+	$(say) CC $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# only the probe includes the skeletons
+$(O)/user/probe_load.o: $(SKELS)
+
+$(O)/fantail: $(USER_OBJS)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O) $(O)/bpf $(O)/user $(O)/unit $(O)/san $(O)/bpftest $(O)/lib:
+	$(Q)mkdir -p $@
+
+include tests/tests.mk
+
+install: $(O)/fantail
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(SYSCONFDIR)/fantail
+	install -m 0755 $(O)/fantail $(DESTDIR)$(PREFIX)/sbin/fantail
+	install -m 0644 docs/fantail.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 docs/fantail.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 0644 scripts/fantail.conf.example $(DESTDIR)$(SYSCONFDIR)/fantail/
+
+clean:
+	rm -rf $(O)
+
+-include $(wildcard $(O)/*/*.d)

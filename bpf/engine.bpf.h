@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The flow engine: what a state transition of a socket does to counters and flow table.
+ * It knows no context type; each door (tracepoint.bpf.c, sockops.bpf.c) defines, before
+ * including this file, `struct event` and
+ *
+ *	ev_tuple(ev, flow)	fill addresses, ports, netns
+ *	ev_owner(ev, flow)	fill pid and comm of the process that connects
+ *	ev_failed(ev)		enum ft_failed of a connect that never reached ESTABLISHED
+ *	ev_aborted(ev)		enum ft_closed of a flow that ended without a FIN
+ *	ev_now(ev)		CLOCK_MONOTONIC nanoseconds
+ *	ev_listener(ev, flow)	whether the local port has a listener; fills its comm
+ *	opens_may_be_missed	whether the door's programs can be skipped by the kernel
+ *
+ * A socket's transitions are serialised by its lock, so a flow's entry has one writer.
+ * Per-CPU counters may have two: what runs in process context can be interrupted by softirq
+ * on the same CPU. So each hop has a slot per context (ev->context); a door that cannot
+ * tell its context, or may be preempted, adds atomically (ev->atomic).
+ */
+#ifndef FT_ENGINE_BPF_H
+#define FT_ENGINE_BPF_H
+
+static const __u32 lifetime_bounds_ms[FT_NLIFETIME - 1] = FT_LIFETIME_BOUNDS_MS;
+
+static __always_inline struct ft_hop_stats *stats_of(const struct event *ev, __u32 hop)
+{
+	__u32 slot = hop * FT_NCONTEXTS + ev->context;
+
+	return bpf_map_lookup_elem(&ft_stats, &slot);
+}
+
+static __always_inline void add(const struct event *ev, __u64 *counter, __u64 n)
+{
+	if (ev->atomic) /* a constant of the door */
+		__sync_fetch_and_add(counter, n);
+	else
+		*counter += n;
+}
+
+/* The numbers come from the kernel or from a map: bound them where they index, and keep the
+ * compiler from moving the check to another register than the verifier looks at. */
+static __always_inline void count_transition(const struct event *ev, struct ft_hop_stats *s,
+					     __u32 from, __u32 to)
+{
+	__u32 cell = from * FT_NSTATES + to;
+
+	barrier_var(cell);
+	if (cell < FT_NSTATES * FT_NSTATES)
+		add(ev, &s->transition[0][0] + cell, 1);
+}
+
+/* The first FIN decides who ended the flow, so it is noted when it comes. */
+static __always_inline __u8 fin_of(__u32 state)
+{
+	switch (state) {
+	case FT_FIN_WAIT1:
+	case FT_FIN_WAIT2:
+	case FT_CLOSING:
+		return FT_FLOW_FIN_LOCAL;
+	case FT_CLOSE_WAIT:
+	case FT_LAST_ACK:
+		return FT_FLOW_FIN_REMOTE;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline void enter_state(struct ft_flow *f, __u32 state)
+{
+	f->state = state;
+	f->path = f->path << 4 | state;
+	if (!(f->flags & (FT_FLOW_FIN_LOCAL | FT_FLOW_FIN_REMOTE)))
+		f->flags |= fin_of(state);
+}
+
+/* A transition that was not seen passes through this state; 0: none that we can name. */
+static __always_inline __u32 state_between(__u32 from, __u32 to)
+{
+	if (from == FT_ESTABLISHED && (to == FT_FIN_WAIT2 || to == FT_CLOSING))
+		return FT_FIN_WAIT1;
+	if (from == FT_ESTABLISHED && to == FT_LAST_ACK)
+		return FT_CLOSE_WAIT;
+	return 0;
+}
+
+/* States that can follow, with or without some in between. */
+static __always_inline bool may_follow(__u32 from, __u32 to)
+{
+	const __u32 ended = 1 << FT_FIN_WAIT1 | 1 << FT_FIN_WAIT2 | 1 << FT_CLOSE_WAIT |
+			    1 << FT_LAST_ACK | 1 << FT_CLOSING;
+	__u32 later = 0;
+
+	if (from == FT_SYN_SENT)
+		later = ended | 1 << FT_ESTABLISHED | 1 << FT_SYN_RECV;
+	else if (from == FT_SYN_RECV)
+		later = ended | 1 << FT_ESTABLISHED;
+	else if (from == FT_ESTABLISHED)
+		later = ended;
+	else if (from == FT_FIN_WAIT1)
+		later = 1 << FT_FIN_WAIT2 | 1 << FT_CLOSING;
+	else if (from == FT_CLOSE_WAIT)
+		later = 1 << FT_LAST_ACK;
+	return later >> (to & 31) & 1;
+}
+
+/* The entry is behind the socket: account what must have happened in between. */
+static __always_inline void catch_up(const struct event *ev, struct ft_hop_stats *s,
+				     struct ft_flow *f, __u32 state)
+{
+	__u32 between;
+
+	count_loss(FT_LOSS_MISSED_TRANSITION);
+	if (!(f->flags & FT_FLOW_OPEN) && state != FT_SYN_SENT && state != FT_SYN_RECV) {
+		f->flags |= FT_FLOW_OPEN;
+		f->opened_ns = ev_now(ev);
+		add(ev, &s->opened, 1);
+		count_transition(ev, s, f->state, FT_ESTABLISHED);
+		enter_state(f, FT_ESTABLISHED);
+	}
+	between = state_between(f->state, state);
+	if (between) {
+		count_transition(ev, s, f->state, between);
+		enter_state(f, between);
+	}
+	if (f->state == state)
+		return;
+	count_transition(ev, s, f->state, state);
+	enter_state(f, state);
+}
+
+/* Without a FIN it was a reset, a timeout or an abort. */
+static __always_inline enum ft_closed closed_by(const struct event *ev, const struct ft_flow *f)
+{
+	if (f->flags & FT_FLOW_FIN_LOCAL)
+		return FT_CLOSED_LOCAL;
+	if (f->flags & FT_FLOW_FIN_REMOTE)
+		return FT_CLOSED_REMOTE;
+	return ev_aborted(ev);
+}
+
+/* Global, so that the verifier looks at its loop once and not on every path to it. */
+__noinline __u32 lifetime_bucket(__u64 lifetime_ns)
+{
+	__u32 i;
+
+	for (i = 0; i < FT_NLIFETIME - 1; i++)
+		if (lifetime_ns <= lifetime_bounds_ms[i] * 1000000ULL)
+			break;
+	return i;
+}
+
+static __always_inline void count_lifetime(const struct event *ev, struct ft_hop_stats *s,
+					   const struct ft_flow *f, __u64 now)
+{
+	__u64 lifetime = now > f->opened_ns ? now - f->opened_ns : 0;
+	__u32 bucket;
+
+	if (!f->opened_ns) /* preexisting */
+		return;
+	bucket = lifetime_bucket(lifetime);
+	if (bucket >= FT_NLIFETIME)
+		return;
+	add(ev, &s->lifetime[bucket], 1);
+	add(ev, &s->lifetime_sum_ns, lifetime);
+}
+
+/* Insert; a flow that finds no place is counted all the same and named in loss. */
+static __always_inline void remember(const struct event *ev, struct ft_flow *f, __u64 flags)
+{
+	__u64 key = ev->key;
+	long err = bpf_map_update_elem(&ft_flows, &key, f, flags);
+
+	if (!err || err == -17 /* EEXIST: only the scan asks for that */)
+		return;
+	control.overflow = 1;
+	count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
+		   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
+					     : FT_LOSS_BUSY);
+}
+
+/* An entry whose socket is gone, or begins a new life: its close was never seen. */
+static __always_inline void bury(const struct event *ev, const struct ft_flow *f)
+{
+	struct ft_hop_stats *s = stats_of(ev, f->hop);
+
+	if (!s)
+		return;
+	count_loss(FT_LOSS_MISSED_CLOSE);
+	count_transition(ev, s, f->state, FT_CLOSE);
+	if (!(f->flags & FT_FLOW_OPEN))
+		add(ev, &s->failed[FT_FAILED_OTHER], 1);
+	else if (f->flags & FT_FLOW_FIN_LOCAL)
+		add(ev, &s->closed[FT_CLOSED_LOCAL], 1);
+	else if (f->flags & FT_FLOW_FIN_REMOTE)
+		add(ev, &s->closed[FT_CLOSED_REMOTE], 1);
+	else
+		add(ev, &s->closed[FT_CLOSED_OTHER], 1);
+}
+
+static __always_inline void note_candidate(const struct ft_flow *f)
+{
+	struct ft_candidate_key key = {};
+	struct ft_candidate value = {}, *seen;
+
+	__builtin_memcpy(key.comm, f->comm, sizeof(key.comm));
+	key.port = f->rport;
+	key.realm = realm_of(f->raddr);
+	seen = bpf_map_lookup_elem(&ft_candidates, &key);
+	if (seen) {
+		__sync_fetch_and_add(&seen->count, 1);
+		return;
+	}
+	__builtin_memcpy(value.raddr, f->raddr, sizeof(value.raddr));
+	value.count = 1;
+	if (bpf_map_update_elem(&ft_candidates, &key, &value, BPF_ANY))
+		count_loss(FT_LOSS_CANDIDATES_FULL);
+}
+
+/* CLOSE -> SYN_SENT, in the context of the process that connects: classify, remember. */
+static __always_inline void begin_connect(const struct event *ev)
+{
+	struct ft_flow *stale = bpf_map_lookup_elem(&ft_flows, &ev->key);
+	struct ft_flow f = {};
+	struct ft_hop_stats *s;
+	int hop;
+
+	if (stale)
+		bury(ev, stale);
+	f.side = FT_CONNECT;
+	ev_tuple(ev, &f);
+	ev_owner(ev, &f);
+	hop = match_flow(&f);
+	s = hop < 0 ? NULL : stats_of(ev, hop);
+	if (!s) {
+		if (stale)
+			bpf_map_delete_elem(&ft_flows, &ev->key);
+		if (control.discover)
+			note_candidate(&f);
+		return;
+	}
+	f.hop = hop;
+	f.changed_ns = ev_now(ev);
+	enter_state(&f, FT_SYN_SENT);
+	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
+	remember(ev, &f, BPF_ANY);
+}
+
+/* A flow that becomes ESTABLISHED and has no entry yet: every accepted one, and connects
+ * that began before counting did or found no place. */
+static __always_inline void open_unknown(const struct event *ev)
+{
+	struct ft_flow f = {};
+	struct ft_hop_stats *s;
+	int hop;
+
+	f.side = ev->old == FT_SYN_SENT ? FT_CONNECT : FT_ACCEPT;
+	ev_tuple(ev, &f);
+	if (f.side == FT_ACCEPT && control.accept_comm)
+		ev_listener(ev, &f);
+	hop = match_flow(&f);
+	s = hop < 0 ? NULL : stats_of(ev, hop);
+	if (!s)
+		return;
+	f.hop = hop;
+	f.flags = FT_FLOW_OPEN;
+	f.opened_ns = f.changed_ns = ev_now(ev);
+	/* Its first state was not counted: a child's never is (older kernels fill in its ports
+	 * later), a connect's only if that began before we did. */
+	if (f.side == FT_ACCEPT)
+		count_transition(ev, s, FT_LISTEN, ev->old);
+	else if (!control.overflow)
+		count_transition(ev, s, FT_UNSEEN, ev->old);
+	f.path = ev->old;
+	enter_state(&f, FT_ESTABLISHED);
+	count_transition(ev, s, ev->old, FT_ESTABLISHED);
+	add(ev, &s->opened, 1);
+	remember(ev, &f, BPF_ANY);
+}
+
+/* SYN_SENT or SYN_RECV -> ESTABLISHED. */
+static __always_inline void establish(const struct event *ev)
+{
+	struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &ev->key);
+	struct ft_hop_stats *s;
+
+	if (f && (f->flags & FT_FLOW_OPEN)) {
+		bury(ev, f);
+		f = NULL;
+	}
+	if (!f) {
+		open_unknown(ev);
+		return;
+	}
+	s = stats_of(ev, f->hop);
+	if (!s)
+		return;
+	if (f->state != ev->old)
+		catch_up(ev, s, f, ev->old);
+	ev_tuple(ev, f); /* the local port is known now */
+	f->flags |= FT_FLOW_OPEN;
+	f->opened_ns = f->changed_ns = ev_now(ev);
+	enter_state(f, FT_ESTABLISHED);
+	count_transition(ev, s, ev->old, FT_ESTABLISHED);
+	add(ev, &s->opened, 1);
+}
+
+/*
+ * A socket beyond ESTABLISHED that has no entry: most are no flow of ours. If the table
+ * overflowed, it may have been counted without an entry. Otherwise its opening was not seen
+ * - possible for accepted flows only (theirs happens in softirq context; a connect begins in
+ * its process) - and is counted now.
+ */
+static __always_inline struct ft_hop_stats *without_entry(const struct event *ev, struct ft_flow *f)
+{
+	struct ft_hop_stats *s;
+	int hop;
+
+	if (control.phase != FT_PHASE_COUNT || !(control.overflow || opens_may_be_missed))
+		return NULL;
+	ev_tuple(ev, f);
+	f->side = ev_listener(ev, f) ? FT_ACCEPT : FT_CONNECT;
+	if (f->side == FT_CONNECT && !control.overflow)
+		return NULL;
+	hop = match_flow(f);
+	s = hop < 0 ? NULL : stats_of(ev, hop);
+	if (!s)
+		return NULL;
+	f->hop = hop;
+	f->flags = FT_FLOW_OPEN | fin_of(ev->old);
+	if (!control.overflow) {
+		count_loss(FT_LOSS_MISSED_OPEN);
+		add(ev, &s->opened, 1);
+		count_transition(ev, s, FT_UNSEEN, ev->old);
+	}
+	return s;
+}
+
+/*
+ * The entry of a socket that leaves state ev->old, made to agree with it; NULL if it has none.
+ * An entry that cannot have led here is of an earlier socket at this address, whose close
+ * was not seen (nor the new one's open).
+ */
+static __always_inline struct ft_flow *entry_of(const struct event *ev)
+{
+	struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &ev->key);
+	struct ft_hop_stats *s;
+
+	if (!f || f->state == ev->old)
+		return f;
+	if (!may_follow(f->state, ev->old)) {
+		bury(ev, f);
+		bpf_map_delete_elem(&ft_flows, &ev->key);
+		return NULL;
+	}
+	s = stats_of(ev, f->hop);
+	if (s)
+		catch_up(ev, s, f, ev->old);
+	return f;
+}
+
+/* Between ESTABLISHED and CLOSE, or SYN_SENT -> SYN_RECV. */
+static __always_inline void step(const struct event *ev)
+{
+	struct ft_flow *f = entry_of(ev);
+	struct ft_flow unknown = {};
+	struct ft_hop_stats *s;
+
+	if (!f) {
+		s = without_entry(ev, &unknown);
+		if (!s)
+			return;
+		unknown.changed_ns = ev_now(ev);
+		enter_state(&unknown, ev->new);
+		count_transition(ev, s, ev->old, ev->new);
+		if (!control.overflow)
+			remember(ev, &unknown, BPF_ANY);
+		return;
+	}
+	s = stats_of(ev, f->hop);
+	if (!s)
+		return;
+	f->changed_ns = ev_now(ev);
+	enter_state(f, ev->new);
+	count_transition(ev, s, ev->old, ev->new);
+}
+
+static __always_inline void end_without_entry(const struct event *ev)
+{
+	struct ft_flow f = {};
+	struct ft_hop_stats *s;
+
+	if (ev->old == FT_SYN_RECV) /* a child that never became a flow */
+		return;
+	s = without_entry(ev, &f);
+	if (!s)
+		return;
+	if (control.overflow)
+		count_loss(FT_LOSS_UNMATCHED_CLOSE);
+	count_transition(ev, s, ev->old, FT_CLOSE);
+	if (ev->old != FT_SYN_SENT)
+		add(ev, &s->closed[closed_by(ev, &f) & 3], 1);
+	else if (f.side == FT_CONNECT)
+		add(ev, &s->failed[ev_failed(ev) & 3], 1);
+}
+
+/* Anything -> CLOSE. The entry goes now: the kernel reuses the address at once. */
+static __always_inline void end(const struct event *ev)
+{
+	struct ft_flow *f = entry_of(ev);
+	struct ft_hop_stats *s;
+
+	if (!f) {
+		end_without_entry(ev);
+		return;
+	}
+	s = stats_of(ev, f->hop);
+	if (s) {
+		count_transition(ev, s, ev->old, FT_CLOSE);
+		if (f->flags & FT_FLOW_OPEN) {
+			add(ev, &s->closed[closed_by(ev, f) & 3], 1);
+			count_lifetime(ev, s, f, ev_now(ev));
+		} else {
+			add(ev, &s->failed[ev_failed(ev) & 3], 1);
+		}
+	}
+	bpf_map_delete_elem(&ft_flows, &ev->key);
+}
+
+static __always_inline void transit(const struct event *ev)
+{
+	if (ev->new == FT_CLOSE)
+		end(ev);
+	else if (ev->new == FT_ESTABLISHED)
+		establish(ev);
+	else if (ev->new == FT_SYN_SENT)
+		begin_connect(ev);
+	else
+		step(ev);
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Which hop a flow belongs to. Evaluated once per flow, at open; a linear scan, because it
+ * beats a hash or LPM lookup up to some dozen rules. */
+#ifndef FT_MATCH_BPF_H
+#define FT_MATCH_BPF_H
+
+#define FT_NO_HOP (-1)
+
+static __always_inline __u64 comm_tag(const char comm[FT_COMM_LEN])
+{
+	const __u64 *w = (const __u64 *)comm;
+
+	return FT_COMM_TAG(w[0], w[1]);
+}
+
+/* 0 if every condition but the port holds. Without a branch: each one would double the paths
+ * that the verifier has to walk through all rules. */
+static __always_inline __u64 differs(const struct ft_rule *r, __u64 remote0, __u64 remote1,
+				     __u64 local0, __u64 local1, __u64 tag)
+{
+	__u64 off = ((remote0 ^ r->peer[0]) & r->peer_mask[0]) |
+		    ((remote1 ^ r->peer[1]) & r->peer_mask[1]);
+	__u64 flags = r->flags;
+
+	off = (off | -off) >> 63; /* 1: outside the prefix */
+	off ^= flags & FT_RULE_NOT_PEER;
+	off |= (local0 ^ r->local[0]) & r->local_mask[0];
+	off |= (local1 ^ r->local[1]) & r->local_mask[1];
+	off |= (tag ^ r->comm_tag) & -(flags / FT_RULE_COMM & 1);
+	return off;
+}
+
+/*
+ * The hop of the first rule that matches, or FT_NO_HOP. remote, local: the 16 address bytes
+ * as two words; rest: FT_COMM_TAG of the process | side << 16 | the side's port.
+ * A global function with scalars only: the verifier walks its loop once per program, not
+ * once per path to it, and 5.10 takes no pointers here.
+ */
+__noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local1, __u64 rest)
+{
+	const struct ft_rules *table = &rules[control.table & 1];
+	__u32 count = table->count, port = rest & 0xffff, side = rest >> 16 & 1, i;
+	__u64 tag = rest & FT_COMM_TAG_MASK, off;
+
+	for (i = 0; i < FT_MAX_RULES; i++) {
+		const struct ft_rule *r = &table->rule[i];
+
+		if (i >= count)
+			break;
+		/* the sign bit of a difference: outside the range, or the other side */
+		if (((port - r->port_lo) | (r->port_hi - port)) >> 31 | (side ^ r->side))
+			continue;
+		off = differs(r, remote0, remote1, local0, local1, tag);
+		barrier_var(off);
+		if (!off)
+			return r->hop < FT_MAX_HOPS ? r->hop : FT_NO_HOP;
+	}
+	return FT_NO_HOP;
+}
+
+/* f: side, addresses, the side's port and comm are set. */
+static __always_inline int match_flow(const struct ft_flow *f)
+{
+	const __u64 *remote = (const __u64 *)f->raddr, *local = (const __u64 *)f->laddr;
+	__u16 port = f->side == FT_ACCEPT ? f->lport : f->rport;
+
+	return match_hop(remote[0], remote[1], local[0], local[1],
+			 comm_tag(f->comm) | (__u64)f->side << 16 | port);
+}
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The walks over all TCP sockets of one network namespace (that of the process which opens
+ * the iterator's file). ft_fill runs at the start, after the programs are enabled: it
+ * remembers listeners and inserts flows that were open before. Listeners come first in
+ * every kernel's walk (net/ipv4/tcp_ipv4.c, TCP_SEQ_STATE_LISTENING), so that ports are
+ * known when their flows are met. Run again now and then, with ft_sweep after it, it is the
+ * audit: entries that it meets are stamped, ft_sweep removes the rest. ft_dump writes one
+ * row per socket, for lists.
+ *
+ * Since 5.15 a socket is locked while the program looks at it, before that its hash bucket
+ * is; tcp_set_state() takes a closing socket out of its bucket first. So no close can slip
+ * in between the look and the insert.
+ */
+#ifndef FT_SCAN_BPF_H
+#define FT_SCAN_BPF_H
+
+/* Owners of sockets that were open before us, found by user space in /proc. Written by user
+ * space before ft_fill runs, read by it, emptied afterwards. Key: the socket's address. */
+struct owner {
+	char comm[FT_COMM_LEN];
+	__u32 pid;
+	__u32 pad;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, __u64);
+	__type(value, struct owner);
+} ft_owners SEC(".maps");
+
+static __always_inline void own(__u64 key, char comm[FT_COMM_LEN], __u32 *pid)
+{
+	struct owner *o = bpf_map_lookup_elem(&ft_owners, &key);
+
+	if (!o)
+		return;
+	__builtin_memcpy(comm, o->comm, FT_COMM_LEN);
+	*pid = o->pid;
+}
+
+static __always_inline void fill_listener(__u64 key, struct sock *sk)
+{
+	struct ft_listener l = {};
+
+	own(key, l.comm, &l.pid);
+	remember_listener(key, sk, &l);
+}
+
+/* An open socket without an entry. In the first walk it was open before us; later its opening
+ * was missed - or counted without an entry, if the table overflowed. */
+static __always_inline void count_found(const struct event *ev, struct ft_hop_stats *s,
+					struct ft_flow *f)
+{
+	if (control.phase == FT_PHASE_COUNT && control.overflow)
+		return;
+	count_transition(ev, s, FT_UNSEEN, f->state);
+	if (control.phase == FT_PHASE_COUNT)
+		count_loss(FT_LOSS_MISSED_OPEN);
+	if (!(f->flags & FT_FLOW_OPEN))
+		return;
+	if (control.phase == FT_PHASE_COUNT) {
+		add(ev, &s->opened, 1);
+	} else {
+		f->flags |= FT_FLOW_PREEXISTING;
+		add(ev, &s->preexisting, 1);
+	}
+}
+
+static __always_inline void fill_flow(const struct event *ev, __u32 state)
+{
+	struct ft_flow f = {}, *known;
+	struct ft_hop_stats *s;
+	struct ft_port *port;
+	__u64 key = ev->key;
+	int hop;
+
+	known = bpf_map_lookup_elem(&ft_flows, &key);
+	if (known) {
+		known->audit = control.audit;
+		return;
+	}
+	sock_tuple(ev->sk, &f);
+	own(key, f.comm, &f.pid);
+	port = state == FT_SYN_SENT ? NULL : port_of(&f);
+	f.side = port ? FT_ACCEPT : FT_CONNECT;
+	if (port && !f.comm[0])
+		__builtin_memcpy(f.comm, port->comm, sizeof(f.comm));
+	hop = match_flow(&f);
+	s = hop < 0 ? NULL : stats_of(ev, hop);
+	if (!s)
+		return;
+	f.hop = hop;
+	f.audit = control.audit;
+	f.changed_ns = bpf_ktime_get_ns();
+	enter_state(&f, state);
+	if (state != FT_SYN_SENT)
+		f.flags |= FT_FLOW_OPEN;
+	count_found(ev, s, &f);
+	remember(ev, &f, BPF_NOEXIST);
+}
+
+SEC("iter/tcp")
+int ft_fill(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct tcp_sock *tp;
+	struct event ev = {.atomic = true};
+	__u32 state;
+
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc); /* NULL: timewait and request sockets */
+	if (!tp)
+		return 0;
+	ev.sk = &tp->inet_conn.icsk_inet.sk;
+	ev.key = (__u64)ev.sk;
+	state = skc->skc_state;
+	if (ev.sk->sk_protocol != IPPROTO_TCP ||
+	    (control.netns && control.netns != netns_of(ev.sk)))
+		return 0;
+	if (state == FT_LISTEN)
+		fill_listener(ev.key, ev.sk);
+	else if (state != FT_CLOSE && state != FT_SYN_RECV) /* its 3 -> 1 is still to come */
+		fill_flow(&ev, state);
+	return 0;
+}
+
+/* Network namespaces that the walk under way has been to. Written by user space, read by
+ * ft_sweep: what lives elsewhere was not looked at. Value: ft_control.audit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} ft_walked SEC(".maps");
+
+/* After a walk: an entry that it did not meet belongs to a socket that is gone. */
+SEC("iter/bpf_map_elem")
+int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u64 *key = ctx->key;
+	struct ft_flow *f = ctx->value;
+	struct event ev = {.atomic = true};
+	__u32 netns, *walked;
+
+	if (!key || !f)
+		return 0;
+	if (f->audit == control.audit || f->changed_ns >= control.audit_ns)
+		return 0;
+	netns = f->netns;
+	walked = bpf_map_lookup_elem(&ft_walked, &netns);
+	if (!walked || *walked != control.audit)
+		return 0;
+	ev.key = *key;
+	bury(&ev, f);
+	bpf_map_delete_elem(&ft_flows, &ev.key);
+	return 0;
+}
+
+/* A listener under MPTCP has no file of its own; its connection's socket has. The only read
+ * that needs bpf_probe_read_kernel: user space sets this under lockdown. */
+const volatile bool no_probe_read = false;
+
+static __always_inline __u64 mptcp_inode(struct tcp_sock *tp)
+{
+	struct mptcp_subflow_context *subflow = NULL;
+	struct sock *conn = NULL;
+	struct socket *socket = NULL;
+	struct file *file = NULL;
+	struct inode *inode = NULL;
+	__u64 ino = 0;
+
+	if (no_probe_read || !bpf_core_type_exists(struct mptcp_subflow_context))
+		return 0;
+	subflow = tp->inet_conn.icsk_ulp_data;
+	if (!subflow)
+		return 0;
+	bpf_probe_read_kernel(&conn, sizeof(conn), &subflow->conn);
+	bpf_probe_read_kernel(&socket, sizeof(socket), &conn->sk_socket);
+	bpf_probe_read_kernel(&file, sizeof(file), &socket->file);
+	bpf_probe_read_kernel(&inode, sizeof(inode), &file->f_inode);
+	bpf_probe_read_kernel(&ino, sizeof(ino), &inode->i_ino);
+	return ino;
+}
+
+static __always_inline void fill_row(struct ft_sock_row *row, struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	struct ft_flow f = {};
+	__u64 now = bpf_ktime_get_ns(), seen = tp->tcp_mstamp * 1000;
+
+	sock_tuple(sk, &f);
+	row->key = (__u64)sk;
+	__builtin_memcpy(row->laddr, f.laddr, sizeof(row->laddr));
+	__builtin_memcpy(row->raddr, f.raddr, sizeof(row->raddr));
+	row->lport = f.lport;
+	row->rport = f.rport;
+	row->netns = f.netns;
+	row->state = sk->__sk_common.skc_state;
+	row->accepted = row->state != FT_LISTEN && port_of(&f);
+	row->inode = inode_of(sk);
+	if (!row->inode)
+		row->inode = mptcp_inode(tp);
+	if (row->state == FT_LISTEN) {
+		row->unread_bytes = sk->sk_ack_backlog;
+		row->unsent_bytes = sk->sk_max_ack_backlog;
+		return;
+	}
+	row->unread_bytes = tp->rcv_nxt - tp->copied_seq;
+	row->unsent_bytes = tp->write_seq - tp->snd_una;
+	row->idle_ns = seen && now > seen ? now - seen : 0;
+}
+
+SEC("iter/tcp")
+int ft_dump(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct ft_sock_row row = {};
+	struct tcp_sock *tp;
+
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp || tp->inet_conn.icsk_inet.sk.sk_protocol != IPPROTO_TCP)
+		return 0;
+	fill_row(&row, tp);
+	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
+	return 0;
+}
+
+#endif

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The default door: tp_btf/inet_sock_set_state, every socket of every network namespace.
+ *
+ * Two programs on one tracepoint, because the kernel skips a tracing program that is already
+ * running on the same CPU (kernel/trace/bpf_trace.c, prog->active), and a softirq's
+ * transition can interrupt a process's. ft_state accounts and leaves a mark; ft_state_again
+ * runs right after it and accounts what has no mark. A nested transition interrupts one of
+ * the two, so the other one runs. The mark is per CPU and per context (is the socket held by
+ * a process?): nothing that can come between the two programs of one event writes the same
+ * mark, so it is exact.
+ *
+ * BTF pointers are dereferenced directly: BPF_CORE_READ is refused under lockdown.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <stdbool.h>
+#include "fantail.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define AF_INET	     2
+#define AF_INET6     10
+#define ECONNREFUSED 111
+#define ETIMEDOUT    110
+#define EHOSTUNREACH 113
+#define ENETUNREACH  101
+#define ECONNRESET   104
+#define EPIPE	     32
+#define IPPROTO_TCP  6
+
+#include "maps.bpf.h"
+#include "addr.bpf.h"
+#include "match.bpf.h"
+
+/* The event that ft_state accounted last on this CPU and context. Written and read by the two
+ * programs only. */
+struct mark {
+	__u64 key;
+	__u64 states;
+};
+struct marks {
+	struct mark by_context[FT_NCONTEXTS];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct marks);
+} ft_marks SEC(".maps");
+
+struct event {
+	__u64 key; /* the socket's address */
+	struct sock *sk;
+	__u32 old, new;
+	__u32 context; /* enum ft_context */
+	bool atomic;   /* only in walks: they may be preempted */
+};
+
+static __always_inline __u32 netns_of(const struct sock *sk)
+{
+	return sk->__sk_common.skc_net.net->ns.inum;
+}
+
+static __always_inline void sock_tuple(struct sock *sk, struct ft_flow *f)
+{
+	if (sk->__sk_common.skc_family == AF_INET) {
+		addr_from_v4(f->laddr, sk->__sk_common.skc_rcv_saddr);
+		addr_from_v4(f->raddr, sk->__sk_common.skc_daddr);
+	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
+		addr_from_v6(f->laddr, sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32);
+		addr_from_v6(f->raddr, sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32);
+	}
+	f->lport = sk->__sk_common.skc_num;
+	f->rport = bpf_ntohs(sk->__sk_common.skc_dport);
+	f->netns = netns_of(sk);
+}
+
+static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
+{
+	sock_tuple(ev->sk, f);
+	if (!f->lport && ev->new == FT_CLOSE) { /* skc_num is gone by then */
+		struct tcp_sock *tp = bpf_skc_to_tcp_sock(ev->sk);
+
+		if (tp)
+			f->lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	}
+}
+
+/* The process, not its thread, where the kernel lets us see it (>= 5.11). */
+static __always_inline void current_comm(char comm[FT_COMM_LEN])
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
+		__u64 *to = (__u64 *)comm;
+
+		to[0] = *(__u64 *)&leader->comm[0];
+		to[1] = *(__u64 *)&leader->comm[8];
+	} else {
+		bpf_get_current_comm(comm, FT_COMM_LEN);
+	}
+}
+
+static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f)
+{
+	f->pid = bpf_get_current_pid_tgid() >> 32;
+	current_comm(f->comm);
+}
+
+static __always_inline enum ft_failed ev_failed(const struct event *ev)
+{
+	switch (ev->sk->sk_err) {
+	case ECONNREFUSED:
+		return FT_FAILED_REFUSED;
+	case ETIMEDOUT:
+		return FT_FAILED_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return FT_FAILED_UNREACHABLE;
+	default:
+		return FT_FAILED_OTHER;
+	}
+}
+
+static __always_inline enum ft_closed ev_aborted(const struct event *ev)
+{
+	int err = ev->sk->sk_err;
+
+	/* 0: this end aborted (linger 0, unread data): it sent a RST. */
+	return !err || err == ECONNRESET || err == EPIPE ? FT_CLOSED_RESET : FT_CLOSED_OTHER;
+}
+
+static __always_inline __u64 ev_now(const struct event *ev)
+{
+	return bpf_ktime_get_ns();
+}
+
+static __always_inline struct ft_port *port_of(const struct ft_flow *f)
+{
+	struct ft_port_key key = {.netns = f->netns, .port = f->lport};
+	struct ft_port *p = bpf_map_lookup_elem(&ft_ports, &key); /* any address */
+
+	if (p)
+		return p;
+	__builtin_memcpy(key.addr, f->laddr, sizeof(key.addr));
+	return bpf_map_lookup_elem(&ft_ports, &key);
+}
+
+static __always_inline bool ev_listener(const struct event *ev, struct ft_flow *f)
+{
+	struct ft_port *p = port_of(f);
+
+	if (p)
+		__builtin_memcpy(f->comm, p->comm, sizeof(f->comm));
+	return p;
+}
+
+/* Not by nesting (see above), but some kernels skip programs for other reasons: PREEMPT_RT
+ * may nest deeper, hardened ones hide the context of chosen processes. */
+#define opens_may_be_missed true
+
+#include "engine.bpf.h"
+#include "listen.bpf.h"
+
+static __always_inline __u64 states(__u32 old, __u32 new)
+{
+	return old << 8 | new;
+}
+
+/* A process that changes a socket's state holds its lock; softirq does not touch such a socket
+ * (it queues to the backlog), and what it does to others is not interrupted by a process. The
+ * few that have it the other way round (a listener's children) run with softirqs off. */
+static __always_inline __u32 context_of(const struct sock *sk)
+{
+	return sk->sk_lock.owned ? FT_CONTEXT_PROCESS : FT_CONTEXT_SOFTIRQ;
+}
+
+static __always_inline struct mark *mark_of(const struct sock *sk)
+{
+	__u32 zero = 0;
+	struct marks *m = bpf_map_lookup_elem(&ft_marks, &zero);
+
+	return m ? &m->by_context[context_of(sk)] : NULL;
+}
+
+/* Whether the engine has anything to do with this transition. */
+static __always_inline bool ours(const struct sock *sk, int old, int new)
+{
+	if (control.phase == FT_PHASE_OFF || sk->sk_protocol != IPPROTO_TCP)
+		return false;
+	if (old == FT_LISTEN && new != FT_CLOSE) /* the clone made for a child */
+		return false;
+	return !control.netns || control.netns == netns_of(sk);
+}
+
+static __always_inline void account(struct sock *sk, int old, int new)
+{
+	struct event ev = {
+		.key = (__u64)sk,
+		.sk = sk,
+		.old = old,
+		.new = new,
+		.context = context_of(sk),
+	};
+
+	if (old == FT_LISTEN || new == FT_LISTEN)
+		listener_changed(&ev);
+	else
+		transit(&ev);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ft_state, struct sock *sk, int old, int new)
+{
+	struct mark *m;
+
+	if (!ours(sk, old, new))
+		return 0;
+	m = mark_of(sk);
+	if (m) {
+		m->key = (__u64)sk;
+		m->states = states(old, new);
+	}
+	account(sk, old, new);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ft_state_again, struct sock *sk, int old, int new)
+{
+	struct mark *m = mark_of(sk);
+	struct ft_totals *t;
+
+	if (m && m->key == (__u64)sk && m->states == states(old, new)) {
+		m->key = 0; /* consumed: a later event of a reused address must not match */
+		return 0;
+	}
+	if (!ours(sk, old, new))
+		return 0;
+	t = totals();
+	if (t)
+		__sync_fetch_and_add(&t->rescued, 1);
+	account(sk, old, new);
+	return 0;
+}
+
+#include "scan.bpf.h"

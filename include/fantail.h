@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * fantail.h - what the kernel writes and user space reads: the only ABI.
+ *
+ * Every struct is a BPF map key, a map value or a global of the BPF objects: fixed-width
+ * types, no pointers, no implicit padding, sizes asserted below on both sides.
+ * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d. Ports are in host
+ * order. Times are CLOCK_MONOTONIC nanoseconds. A flow's transition counters are those of
+ * its hop; nothing here is kept per connection except struct ft_flow.
+ */
+#ifndef FANTAIL_H
+#define FANTAIL_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/* Change it whenever a struct below, or the meaning of a field, changes. */
+#define FT_ABI 1
+
+#define FT_MAX_HOPS  64
+#define FT_MAX_RULES 128
+#define FT_NAME_LEN  32
+#define FT_COMM_LEN  16
+#define FT_TEXT_LEN  96
+
+#define FT_ABI_SIZE(type, size)                                                                    \
+	_Static_assert(sizeof(struct type) == (size), "struct " #type " changed size")
+
+/*
+ * TCP states by the kernel's numbers (include/net/tcp_states.h). 0 is ours: "not watched",
+ * the state a preexisting flow comes from, so that every state's gauge is what went in
+ * minus what went out.
+ */
+enum ft_state {
+	FT_UNSEEN = 0,
+	FT_ESTABLISHED = 1,
+	FT_SYN_SENT = 2,
+	FT_SYN_RECV = 3,
+	FT_FIN_WAIT1 = 4,
+	FT_FIN_WAIT2 = 5,
+	FT_TIME_WAIT = 6,
+	FT_CLOSE = 7,
+	FT_CLOSE_WAIT = 8,
+	FT_LAST_ACK = 9,
+	FT_LISTEN = 10,
+	FT_CLOSING = 11,
+	FT_NSTATES = 12,
+};
+
+/* Which end of the connection this host's socket is. */
+enum ft_side { FT_ACCEPT = 0, FT_CONNECT = 1, FT_NSIDES };
+
+/* Who ended a flow. OTHER: timeouts and everything that is neither FIN nor RST. */
+enum ft_closed { FT_CLOSED_LOCAL, FT_CLOSED_REMOTE, FT_CLOSED_RESET, FT_CLOSED_OTHER, FT_NCLOSED };
+
+/* Why a connect never reached ESTABLISHED. */
+enum ft_failed {
+	FT_FAILED_REFUSED,
+	FT_FAILED_TIMEOUT,
+	FT_FAILED_UNREACHABLE,
+	FT_FAILED_OTHER,
+	FT_NFAILED
+};
+
+/*
+ * Every path that gives up, or had to infer what it did not see. 0 in a healthy system.
+ * table_full, nomem, busy: the flow is counted by its hop but has no entry in the table.
+ */
+enum ft_loss {
+	FT_LOSS_TABLE_FULL,	   /* the flow table has max_flows entries */
+	FT_LOSS_BUSY,		   /* the table's bucket was locked by the code we interrupted */
+	FT_LOSS_NOMEM,		   /* no memory for an entry at that moment */
+	FT_LOSS_UNMATCHED_CLOSE,   /* counted close of a flow that had no entry */
+	FT_LOSS_MISSED_TRANSITION, /* not seen, counted later: inferred from the next one */
+	FT_LOSS_MISSED_OPEN,	   /* not seen, counted later: the flow was met without entry */
+	FT_LOSS_MISSED_CLOSE,	   /* not seen, counted later: the socket is gone or used again */
+	FT_LOSS_NO_RULE_SLOT,	   /* discovery found more than FT_MAX_HOPS hops */
+	FT_LOSS_LISTENERS_FULL,
+	FT_LOSS_CANDIDATES_FULL,
+	FT_NLOSS
+};
+
+/* Upper bounds of the lifetime histogram, milliseconds; the last slot is +Inf.
+ * 75 s is NGINX's keepalive_timeout, 350 s the NLB's idle timeout. */
+#define FT_LIFETIME_BOUNDS_MS                                                                      \
+	{                                                                                          \
+		10, 100, 1000, 5000, 15000, 30000, 60000, 75000, 90000, 120000, 300000, 350000,    \
+			600000                                                                     \
+	}
+#define FT_NLIFETIME 14
+
+/* One open flow. Key of the table: the socket's address (source tracepoint) or its cookie
+ * (source sockops), a __u64. */
+struct ft_flow {
+	__u8 laddr[16], raddr[16];
+	__u16 lport, rport;	/* lport is 0 until a connect is established */
+	__u8 hop;		/* index into the hop arrays */
+	__u8 side;		/* enum ft_side */
+	__u8 state;		/* enum ft_state */
+	__u8 flags;		/* FT_FLOW_* */
+	__u64 opened_ns;	/* when it reached ESTABLISHED; 0 if that was not seen */
+	__u64 changed_ns;	/* last transition */
+	__u64 path;		/* states visited, 4 bits each, the newest lowest */
+	__u32 netns;		/* inode number of the network namespace; 0 unknown (sockops) */
+	__u32 pid;		/* tgid that called connect(); 0 unknown */
+	char comm[FT_COMM_LEN]; /* its process name; empty unknown */
+	__u32 audit;		/* the last walk that met the socket */
+	__u32 pad;
+};
+FT_ABI_SIZE(ft_flow, 96);
+#define FT_FLOW_OPEN	    1 /* reached ESTABLISHED: it counts in `active` */
+#define FT_FLOW_PREEXISTING 2 /* was open when counting began */
+#define FT_FLOW_FIN_LOCAL   4 /* this end sent the first FIN */
+#define FT_FLOW_FIN_REMOTE  8 /* the peer did */
+
+/* Who runs when a socket changes its state. */
+enum ft_context { FT_CONTEXT_SOFTIRQ, FT_CONTEXT_PROCESS, FT_NCONTEXTS };
+
+/* Counters of one hop: per CPU, a slot at hop * FT_NCONTEXTS + context; their sum is what was
+ * counted since the maps were made. */
+struct ft_hop_stats {
+	__u64 transition[FT_NSTATES][FT_NSTATES]; /* [from][to] */
+	__u64 opened;
+	__u64 preexisting;
+	__u64 closed[FT_NCLOSED];
+	__u64 failed[FT_NFAILED];
+	__u64 lifetime[FT_NLIFETIME]; /* flows per bucket, not cumulative; opened flows only */
+	__u64 lifetime_sum_ns;
+};
+FT_ABI_SIZE(ft_hop_stats, 1352);
+
+/* Counters that belong to no hop; per-CPU. */
+struct ft_totals {
+	__u64 loss[FT_NLOSS];
+	__u64 rescued; /* transitions that the second program accounted: nothing was lost */
+	__u64 entries_made, entries_gone;
+};
+FT_ABI_SIZE(ft_totals, 104);
+
+/* A process name as 47 bits, so that a rule compares it in one step: w0, w1 are the name's 16
+ * zero-padded bytes as two native words. Two names share a tag once in 10^14. */
+#define FT_COMM_TAG_MASK 0xfffffffffffe0000ULL
+#define FT_COMM_TAG(w0, w1)                                                                        \
+	((((w0)*0x9e3779b97f4a7c15ULL) ^ (((w1) + 0x7f4a7c15) * 0xc2b2ae3d27d4eb4fULL)) &          \
+	 FT_COMM_TAG_MASK)
+
+/* One way to match a flow; the first match wins. A hop has one rule per address. */
+struct ft_rule {
+	__u64 peer[2], peer_mask[2];   /* remote prefix, network order; mask 0 matches all */
+	__u64 local[2], local_mask[2]; /* local prefix */
+	__u64 comm_tag;		       /* FT_COMM_TAG of the process name, if FT_RULE_COMM */
+	__u16 port_lo, port_hi;	       /* accept: local port; connect: remote port */
+	__u8 side;
+	__u8 hop;
+	__u8 flags; /* FT_RULE_* */
+	__u8 pad;
+};
+FT_ABI_SIZE(ft_rule, 80);
+#define FT_RULE_NOT_PEER 1 /* the peer prefix must not match */
+#define FT_RULE_COMM	 2 /* process name must match (accept: the listener's) */
+
+struct ft_rules {
+	__u32 count;
+	__u32 pad;
+	struct ft_rule rule[FT_MAX_RULES];
+};
+FT_ABI_SIZE(ft_rules, 8 + 80 * FT_MAX_RULES);
+
+/* A hop as its readers see it; index = ft_rule.hop = index into the counters. */
+struct ft_hop_def {
+	char name[FT_NAME_LEN];
+	char port[FT_TEXT_LEN];	   /* the addresses as configured: "80", "127.0.0.1:8080" */
+	char process[FT_COMM_LEN]; /* configured or discovered owner; empty unknown */
+	__s16 from;		   /* hop on whose behalf these flows are made; -1 none */
+	__u8 side;
+	__u8 discovered; /* 1: found by discovery, 0: configured */
+	__u32 limit;	 /* configured number of places; 0 none */
+};
+FT_ABI_SIZE(ft_hop_def, 152);
+
+/* What the running programs are told. Written by the agent; the kernel sets `overflow`. */
+struct ft_control {
+	__u32 phase;	   /* enum ft_phase */
+	__u32 netns;	   /* count only this network namespace (inode number); 0 all */
+	__u32 discover;	   /* 1: note destinations that match no rule */
+	__u32 overflow;	   /* 1: some flow has no entry, so look at what is not in the table */
+	__u32 accept_comm; /* 1: some accept rule names a process */
+	__u32 table;	   /* which of the two rule tables is in force */
+	__u32 audit;	   /* number of the walk under way; stamped on what it meets */
+	__u32 pad;
+	__u64 audit_ns; /* entries that changed later are none of this walk's business */
+};
+FT_ABI_SIZE(ft_control, 40);
+enum ft_phase {
+	FT_PHASE_OFF,	/* programs return at once (until all of them are attached) */
+	FT_PHASE_FILL,	/* counting; a walk is finding what was open before */
+	FT_PHASE_COUNT, /* counting; what has no entry now was missed, or is no flow of ours */
+};
+
+/* Who made these maps; read before anything else in them is believed. */
+struct ft_meta {
+	__u32 abi;
+	__u32 source;	/* enum ft_source */
+	__u64 start_ns; /* when the counters were made, CLOCK_MONOTONIC */
+	__u32 max_flows;
+	__u32 nhops;
+	__u32 pid; /* the agent */
+	__u32 interval_ms;
+	char version[32];
+	char cgroup[FT_TEXT_LEN]; /* source sockops: the cgroup directory */
+};
+FT_ABI_SIZE(ft_meta, 160);
+enum ft_source { FT_SOURCE_TRACEPOINT, FT_SOURCE_SOCKOPS, FT_NSOURCES };
+
+/* A listening socket; key: its address, a __u64 (source tracepoint only). */
+struct ft_listener {
+	__u8 addr[16];		/* :: for any */
+	char comm[FT_COMM_LEN]; /* process that called listen(); empty if the scan found it */
+	__u64 inode;		/* of the socket in /proc/PID/fd; 0 unknown */
+	__u32 pid;		/* its tgid; 0 unknown */
+	__u32 netns;
+	__u16 port;
+	__u16 pad[3];
+};
+FT_ABI_SIZE(ft_listener, 56);
+
+/* A port that has, or had, a listener: tells accepted flows from made ones. */
+struct ft_port_key {
+	__u8 addr[16];
+	__u32 netns;
+	__u16 port;
+	__u16 pad;
+};
+FT_ABI_SIZE(ft_port_key, 24);
+struct ft_port {
+	char comm[FT_COMM_LEN]; /* owner, when known */
+};
+FT_ABI_SIZE(ft_port, 16);
+
+/* A destination that matches no hop, seen while discovering. */
+enum ft_realm { FT_REALM_LOOPBACK, FT_REALM_PRIVATE, FT_REALM_PUBLIC, FT_NREALMS };
+struct ft_candidate_key {
+	char comm[FT_COMM_LEN];
+	__u16 port;  /* remote */
+	__u8 realm;  /* enum ft_realm of the remote address */
+	__u8 family; /* 4 or 6 */
+	__u32 pad;
+};
+FT_ABI_SIZE(ft_candidate_key, 24);
+struct ft_candidate {
+	__u8 raddr[16]; /* one example */
+	__u64 count;
+};
+FT_ABI_SIZE(ft_candidate, 24);
+
+/* One row of the socket dump (program ft_dump), as read from the iterator's file. */
+struct ft_sock_row {
+	__u64 key; /* as in the flow table */
+	__u8 laddr[16], raddr[16];
+	__u16 lport, rport;
+	__u32 netns;
+	__u64 inode;	    /* of the socket in /proc/PID/fd; 0 orphan */
+	__u64 idle_ns;	    /* since the last segment with data came or went */
+	__u32 unread_bytes; /* in the receive queue; LISTEN: connections not yet accepted */
+	__u32 unsent_bytes; /* not yet acknowledged by the peer; LISTEN: the backlog limit */
+	__u8 state;
+	__u8 accepted; /* 1: its local port has a listener */
+	__u8 pad[6];
+};
+FT_ABI_SIZE(ft_sock_row, 80);
+
+/* Agent -> viewers: one row per second, so that a one-shot reader knows rates. Times of a
+ * ring of FT_HISTORY rows; slot = tick % FT_HISTORY; mono_ns 0 = empty. */
+#define FT_HISTORY 320
+struct ft_sample {
+	__u64 mono_ns;
+	__u64 opened[FT_MAX_HOPS];
+	__u64 active_ns[FT_MAX_HOPS]; /* integral of `active` over time since start */
+};
+FT_ABI_SIZE(ft_sample, 8 + 16 * FT_MAX_HOPS);
+
+#endif /* FANTAIL_H */

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the counters mean: gauges, windows, ratios and the tree of hops. Integers stay
+ * integers up to the one division that makes a ratio, so that a ratio is exact; the integral
+ * of `active` may wrap, and only its differences are used. A snapshot can come from a file,
+ * so that `from` is believed only after its chain was followed to an end. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model.h"
+
+#define NS_PER_S 1000000000ULL
+
+const char *const ft_window_name[FT_NWINDOWS] = {"1s", "10s", "1m", "5m"};
+const unsigned int ft_window_seconds[FT_NWINDOWS] = {1, 10, 60, 300};
+
+static unsigned int hops_of(const struct ft_snapshot *s)
+{
+	return s->nhops < FT_MAX_HOPS ? s->nhops : FT_MAX_HOPS;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static double ratio(double numerator, double denominator)
+{
+	return denominator > 0 ? numerator / denominator : NAN;
+}
+
+static const struct ft_sample *last_row(const struct ft_history *h)
+{
+	return h->count ? &h->row[h->count - 1] : NULL;
+}
+
+/* The integral of hop i's `active` at the snapshot, continuing the history's. */
+static uint64_t integral(const struct ft_history *h, const struct ft_snapshot *s, unsigned int i)
+{
+	const struct ft_sample *last = last_row(h);
+	uint64_t now = ft_hop_active(&s->stats[i]), then = now;
+
+	if (!last)
+		return 0;
+	if (h->active_mono_ns == last->mono_ns)
+		then = h->active[i];
+	return last->active_ns[i] + (then + now) * minus(s->mono_ns, last->mono_ns) / 2;
+}
+
+void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
+{
+	const struct ft_sample *last = last_row(h);
+	struct ft_sample row = {.mono_ns = s->mono_ns};
+
+	if (last && s->mono_ns <= last->mono_ns)
+		return;
+	for (unsigned int i = 0; i < hops_of(s); i++) {
+		row.opened[i] = s->stats[i].opened;
+		row.active_ns[i] = integral(h, s, i);
+	}
+	if (h->count == FT_HISTORY) {
+		memmove(h->row, h->row + 1, sizeof(h->row) - sizeof(h->row[0]));
+		h->count--;
+	}
+	h->row[h->count++] = row;
+	memset(h->active, 0, sizeof(h->active));
+	for (unsigned int i = 0; i < hops_of(s); i++)
+		h->active[i] = ft_hop_active(&s->stats[i]);
+	h->active_mono_ns = s->mono_ns;
+}
+
+/* The row to compare with: nearest in age among those that may stand for the window. Rows
+ * from before the counters were made belong to other counters. */
+static const struct ft_sample *window_row(const struct ft_snapshot *s, const struct ft_history *h,
+					  enum ft_window w)
+{
+	uint64_t want = ft_window_seconds[w] * NS_PER_S, best = UINT64_MAX;
+	const struct ft_sample *ret = NULL;
+
+	for (unsigned int i = 0; i < h->count; i++) {
+		const struct ft_sample *row = &h->row[i];
+		uint64_t age = s->mono_ns - row->mono_ns, off;
+
+		if (row->mono_ns >= s->mono_ns || row->mono_ns < s->start_ns)
+			continue;
+		if (age < want / 10 * 8 || age > want / 2 * 3 + NS_PER_S)
+			continue;
+		off = age > want ? age - want : want - age;
+		if (off < best) {
+			best = off;
+			ret = row;
+		}
+	}
+	return ret;
+}
+
+/* --- hops --- */
+
+static void build_hop(const struct ft_snapshot *s, unsigned int i, struct ft_report_hop *ret)
+{
+	const struct ft_hop_def *d = &s->def[i];
+	const struct ft_hop_stats *st = &s->stats[i];
+
+	_Static_assert(sizeof(ret->transition) == sizeof(st->transition), "one is a copy");
+	snprintf(ret->name, sizeof(ret->name), "%.*s", FT_NAME_LEN - 1, d->name);
+	snprintf(ret->port, sizeof(ret->port), "%.*s", FT_TEXT_LEN - 1, d->port);
+	snprintf(ret->process, sizeof(ret->process), "%.*s", FT_COMM_LEN - 1, d->process);
+	ret->side = d->side;
+	ret->limit = d->limit;
+	ret->discovered = d->discovered;
+	ret->active = ft_hop_active(st);
+	ret->preexisting = st->preexisting;
+	ret->opened = st->opened;
+	memcpy(ret->closed, st->closed, sizeof(ret->closed));
+	memcpy(ret->failed, st->failed, sizeof(ret->failed));
+	memcpy(ret->transition, st->transition, sizeof(ret->transition));
+	memcpy(ret->lifetime, st->lifetime, sizeof(ret->lifetime));
+	for (unsigned int state = 0; state < FT_NSTATES; state++)
+		ret->state[state] = ft_hop_in_state(st, state);
+	for (unsigned int b = 0; b < FT_NLIFETIME; b++)
+		ret->lifetime_count += st->lifetime[b];
+	ret->lifetime_sum_seconds = (double)st->lifetime_sum_ns / NS_PER_S;
+	ret->peers = s->peers[i];
+}
+
+/* --- the tree --- */
+
+/* `from` of hop i, or -1 when it is none, or its chain has no end. */
+static int parent(const struct ft_snapshot *s, unsigned int i)
+{
+	int n = hops_of(s), at = i;
+
+	for (int steps = 0; steps <= n; steps++) {
+		at = s->def[at].from;
+		if (at < 0 || at >= n)
+			return s->def[i].from >= 0 && s->def[i].from < n ? s->def[i].from : -1;
+	}
+	return -1;
+}
+
+/* Depth first from `from` (-1: the roots). The depth of the recursion is that of the tree,
+ * which parent() made finite. */
+static void place_children(struct ft_report *r, int from, int depth, unsigned int *placed)
+{
+	for (unsigned int i = 0; i < r->nhops; i++) {
+		if (r->hop[i].from != from)
+			continue;
+		r->hop[i].depth = depth;
+		r->order[(*placed)++] = i;
+		place_children(r, i, depth + 1, placed);
+	}
+}
+
+/* --- windows and edges --- */
+
+static void build_edges(struct ft_report *r)
+{
+	for (unsigned int i = 0; i < r->nhops; i++) {
+		unsigned int to = r->order[i];
+		const struct ft_report_hop *b = &r->hop[to], *a;
+		struct ft_report_edge *e;
+
+		if (b->from < 0)
+			continue;
+		a = &r->hop[b->from];
+		e = &r->edge[r->nedges++];
+		e->from = b->from;
+		e->to = to;
+		e->stock = ratio(b->active, a->active);
+		e->flow_start = ratio(b->opened, a->opened);
+		for (unsigned int w = 0; w < FT_NWINDOWS; w++)
+			e->flow[w] = e->renewal[w] = NAN;
+	}
+}
+
+static void build_window(const struct ft_snapshot *s, const struct ft_history *h, enum ft_window w,
+			 struct ft_report *r)
+{
+	const struct ft_sample *row = window_row(s, h, w);
+	double seconds = row ? (double)(s->mono_ns - row->mono_ns) / NS_PER_S : NAN;
+
+	for (unsigned int i = 0; i < r->nhops; i++)
+		r->hop[i].rate[w] = row ? minus(r->hop[i].opened, row->opened[i]) / seconds : NAN;
+	for (unsigned int i = 0; row && i < r->nedges; i++) {
+		struct ft_report_edge *e = &r->edge[i];
+		uint64_t flow_ns = integral(h, s, e->from) - row->active_ns[e->from];
+
+		e->opened_to[w] = minus(r->hop[e->to].opened, row->opened[e->to]);
+		e->opened_from[w] = minus(r->hop[e->from].opened, row->opened[e->from]);
+		e->flow[w] = ratio(e->opened_to[w], e->opened_from[w]);
+		/* (opened / seconds) / (flow_ns / ns): the seconds cancel out */
+		e->renewal[w] = ratio(e->opened_to[w], (double)flow_ns / NS_PER_S);
+	}
+}
+
+static void build_header(const struct ft_snapshot *s, struct ft_report *r)
+{
+	uint64_t up_ns = minus(s->mono_ns, s->start_ns);
+
+	r->real_ns = s->real_ns;
+	r->uptime_seconds = (double)up_ns / NS_PER_S;
+	r->start_time_seconds = (double)minus(s->real_ns, up_ns) / NS_PER_S;
+	snprintf(r->host, sizeof(r->host), "%.*s", (int)sizeof(r->host) - 1, s->host);
+	snprintf(r->version, sizeof(r->version), "%.*s", (int)sizeof(r->version) - 1, s->version);
+	r->source = s->source;
+	r->counting = s->counting;
+	r->max_flows = s->max_flows;
+	r->table_entries = minus(s->totals.entries_made, s->totals.entries_gone);
+	r->nhops = hops_of(s);
+	for (unsigned int i = 0; i < FT_NLOSS; i++) {
+		r->loss[i] = s->totals.loss[i];
+		r->loss_total += s->totals.loss[i];
+	}
+	r->rescued = s->totals.rescued;
+}
+
+void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, struct ft_report *ret)
+{
+	unsigned int placed = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	build_header(s, ret);
+	for (unsigned int i = 0; i < ret->nhops; i++) {
+		build_hop(s, i, &ret->hop[i]);
+		ret->hop[i].from = parent(s, i);
+	}
+	place_children(ret, -1, 0, &placed);
+	build_edges(ret);
+	for (unsigned int w = 0; w < FT_NWINDOWS; w++)
+		build_window(s, h, w, ret);
+}
+
+/* --- what to say of it --- */
+
+const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop)
+{
+	for (unsigned int i = 0; i < r->nedges; i++)
+		if ((unsigned int)r->edge[i].to == hop)
+			return &r->edge[i];
+	return NULL;
+}
+
+double ft_report_flow(const struct ft_report *r, const struct ft_report_edge *e,
+		      const char **ret_window)
+{
+	static const enum ft_window preferred[] = {FT_1M, FT_10S};
+	const char *name = "start";
+	double value = e->flow_start;
+
+	for (unsigned int i = 2; i-- > 0;) {
+		/* A covered window in which nothing opened is an answer, not a gap. */
+		if (isnan(r->hop[e->to].rate[preferred[i]]))
+			continue;
+		name = ft_window_name[preferred[i]];
+		value = e->flow[preferred[i]];
+	}
+	if (ret_window)
+		*ret_window = name;
+	return value;
+}
+
+double ft_report_rate(const struct ft_report *r, unsigned int hop)
+{
+	const struct ft_report_hop *h = &r->hop[hop];
+
+	if (!isnan(h->rate[FT_10S]))
+		return h->rate[FT_10S];
+	if (!isnan(h->rate[FT_1S]))
+		return h->rate[FT_1S];
+	return ratio(h->opened, r->uptime_seconds);
+}
+
+const struct ft_report_edge *ft_report_worst(const struct ft_report *r, bool *ret_by_flow)
+{
+	const struct ft_report_edge *stock = NULL, *flow = NULL;
+	double most = FT_RATIO_HIGH;
+
+	for (unsigned int i = 0; i < r->nedges; i++) {
+		const struct ft_report_edge *e = &r->edge[i];
+		double f = ft_report_flow(r, e, NULL);
+
+		/* Comparisons with an absent ratio (NAN) are false. */
+		if (e->stock > (stock ? stock->stock : -1))
+			stock = e;
+		if (f >= most) {
+			most = f;
+			flow = e;
+		}
+	}
+	*ret_by_flow = flow && !(stock && stock->stock >= FT_RATIO_HIGH);
+	return *ret_by_flow ? flow : stock;
+}

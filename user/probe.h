@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The door to the kernel: load or adopt the BPF programs, tell them the hops, read what they
+ * counted. Nothing else in user space knows that there are maps. SHELL.
+ *
+ * All functions return 0 or -errno unless they say otherwise.
+ */
+#ifndef FT_PROBE_H
+#define FT_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "fantail.h"
+#include "snapshot.h"
+
+#define FT_DEFAULT_PINS "/sys/fs/bpf/fantail"
+
+/* Kernel objects by role; fd -1: not there. Order = pin names in probe_pins.c. */
+enum ft_map {
+	FT_MAP_FLOWS,
+	FT_MAP_STATS,
+	FT_MAP_TOTALS,
+	FT_MAP_LISTENERS,
+	FT_MAP_PORTS,
+	FT_MAP_CANDIDATES,
+	FT_MAP_META,
+	FT_MAP_HOPS,
+	FT_MAP_HISTORY,
+	FT_MAP_RULES,
+	FT_MAP_CONTROL,
+	FT_MAP_OWNERS,
+	FT_MAP_WALKED,
+	FT_NMAPS
+};
+enum ft_link {
+	FT_LINK_STATE,	     /* tracepoint: ft_state; sockops: the cgroup attachment */
+	FT_LINK_STATE_AGAIN, /* tracepoint only */
+	FT_LINK_FILL,	     /* iterators; sockops has none */
+	FT_LINK_DUMP,
+	FT_LINK_SWEEP,
+	FT_NLINKS
+};
+
+struct ft_probe {
+	int map[FT_NMAPS];
+	int link[FT_NLINKS];
+	int ncpus;
+	struct ft_meta meta;
+	bool adopted;	/* the objects were there before this process */
+	void *skeleton; /* owner of what this process loaded; NULL when adopted */
+};
+
+struct ft_probe_options {
+	enum ft_source source;
+	const char *cgroup; /* source sockops: directory in cgroup2 */
+	uint32_t max_flows;
+	uint32_t netns;	      /* inode number; 0 all */
+	uint32_t interval_ms; /* for readers */
+	bool discover;
+	bool single; /* benchmark only: attach the first program alone */
+};
+
+#define FT_PROBE_NONE                                                                              \
+	{                                                                                          \
+		.map = {[0 ... FT_NMAPS - 1] = -1}, .link = { [0 ... FT_NLINKS - 1] = -1 }         \
+	}
+
+/*
+ * Load and attach, with counting still off. On failure returns -errno and one line for the
+ * user, with the remedy, in why. *p is closed on failure.
+ */
+int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len);
+
+/* Hops and rules of `c`; hops that are there already must not change their index. */
+int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c);
+int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOPS],
+		      uint32_t *ret_nhops);
+
+/*
+ * Begin to count: enable the programs, then fill in what was open before, in the network
+ * namespaces nsfd[0..n) (n = 0: only this process's). Listeners and flows that were there get
+ * their owners from /proc when some rule or discovery needs them.
+ */
+int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owners);
+/* Look for preexisting flows again, for hops that were added: flows that are in the table
+ * stay as they are. */
+int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n);
+
+/*
+ * Hold the table against a walk over all sockets: count what was missed, remove what is gone.
+ * Costs about 1 µs per socket, so the caller chooses how often. inode[]: the namespaces' own.
+ */
+int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n);
+
+/* Read the counters: O(hops), not O(flows). peers[] is left FT_PEERS_UNKNOWN. */
+int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
+
+/* Count one more path that gave up in user space. */
+void ft_probe_count_loss(struct ft_probe *p, enum ft_loss reason);
+
+/* Call fn for every open flow; stops and returns fn's value when it is not 0. */
+typedef int (*ft_flow_fn)(void *ctx, uint64_t key, const struct ft_flow *flow);
+int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx);
+typedef int (*ft_listener_fn)(void *ctx, uint64_t key, const struct ft_listener *l);
+int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx);
+/* The candidates noted since the last call; they are removed. */
+typedef int (*ft_candidate_fn)(void *ctx, const struct ft_candidate_key *key,
+			       const struct ft_candidate *c);
+int ft_probe_candidates(struct ft_probe *p, ft_candidate_fn fn, void *ctx);
+
+/* All TCP sockets of the namespaces, one row each. *ret is malloc'ed, owned by the caller. */
+int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
+		  size_t *ret_rows);
+
+/* Count distinct remote addresses per accept hop by walking the table: O(flows). */
+int ft_probe_peers(const struct ft_probe *p, uint32_t nhops, uint32_t peers[FT_MAX_HOPS]);
+
+/* History for one-shot readers. */
+int ft_probe_put_sample(struct ft_probe *p, const struct ft_sample *s);
+struct ft_history;
+int ft_probe_get_history(const struct ft_probe *p, struct ft_history *ret);
+
+/* --- pins (probe_pins.c) --- */
+/* Make every object outlive this process. -errno when bpffs is missing or full. */
+int ft_probe_pin(struct ft_probe *p, const char *dir);
+/* Open what is pinned in dir. -ENOENT: nothing there. -ESTALE: something is there that
+ * is incomplete or of another ABI or version; why says what. */
+int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len);
+/* Remove everything pinned in dir, whoever made it. Returns the number of objects removed. */
+int ft_probe_unpin(const char *dir);
+
+/* Detaches what is not pinned; NULL-safe and idempotent. */
+void ft_probe_close(struct ft_probe *p);
+
+#endif

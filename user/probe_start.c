@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Telling the kernel the hops, and the first look at what was there before. The order is the
+ * point: programs are enabled first, then owners are looked up, then the walk inserts what
+ * has no entry - so every flow is either seen opening or found, and none is both. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "netns.h"
+#include "owner.h"
+#include "probe.h"
+
+static int get_control(const struct ft_probe *p, struct ft_control *ret)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(p->map[FT_MAP_CONTROL], &zero, ret) ? -errno : 0;
+}
+
+static int set_control(const struct ft_probe *p, const struct ft_control *c)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(p->map[FT_MAP_CONTROL], &zero, c, BPF_ANY) ? -errno : 0;
+}
+
+static bool names_accepting_process(const struct ft_rules *r)
+{
+	for (uint32_t i = 0; i < r->count; i++)
+		if (r->rule[i].side == FT_ACCEPT && (r->rule[i].flags & FT_RULE_COMM))
+			return true;
+	return false;
+}
+
+/* Write the table that is not in force, then switch. */
+static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
+{
+	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
+	struct ft_control control;
+	uint32_t zero = 0;
+	int err = get_control(p, &control);
+
+	if (!both)
+		return -ENOMEM;
+	if (err)
+		return err;
+	if (bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both))
+		return -errno;
+	control.table = !control.table;
+	both[control.table] = *rules;
+	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
+		return -errno;
+	control.accept_comm = names_accepting_process(rules);
+	return set_control(p, &control);
+}
+
+int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c)
+{
+	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
+	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
+	uint32_t zero = 0;
+	int err;
+
+	if (!def || !rules)
+		return -ENOMEM;
+	err = ft_config_compile(c, def, rules);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < c->nhops; i++)
+		if (bpf_map_update_elem(p->map[FT_MAP_HOPS], &i, &def[i], BPF_ANY))
+			return -errno;
+	err = set_rules(p, rules);
+	if (err)
+		return err;
+	p->meta.nhops = c->nhops;
+	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
+}
+
+/* --- walks --- */
+
+struct rows {
+	struct ft_sock_row *row;
+	size_t bytes, size;
+};
+
+/* Read an iterator's file to its end. rows NULL: the program writes nothing. */
+static int read_iterator(int link, struct rows *rows)
+{
+	_close_ int fd = bpf_iter_create(link);
+	char nothing[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (rows && rows->size - rows->bytes < (1 << 20)) {
+			size_t size = rows->size ? 2 * rows->size : 4 << 20;
+			void *row = realloc(rows->row, size);
+
+			if (!row)
+				return -ENOMEM;
+			rows->row = row;
+			rows->size = size;
+		}
+		n = rows ? read(fd, (char *)rows->row + rows->bytes, rows->size - rows->bytes)
+			 : read(fd, nothing, sizeof(nothing));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue; /* EAGAIN: a million sockets without output; read on */
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		if (rows)
+			rows->bytes += n;
+	}
+}
+
+struct walk {
+	int link;
+	struct rows *rows;
+};
+
+static int walk_here(void *ctx)
+{
+	const struct walk *w = ctx;
+
+	return read_iterator(w->link, w->rows);
+}
+
+/* A namespace that we may not enter is left out, and said once. */
+static int walk_all(struct walk *w, const int *nsfd, size_t n)
+{
+	static bool said;
+	int err = n ? 0 : walk_here(w);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		err = ft_netns_run(nsfd[i], walk_here, w);
+		if (err != -EPERM)
+			continue;
+		if (!said)
+			ft_log(FT_LOG_WARN,
+			       "cannot enter other network namespaces (needs CAP_SYS_ADMIN): "
+			       "flows that were open there before are not known");
+		said = true;
+		err = i ? 0 : walk_here(w);
+	}
+	return err;
+}
+
+int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
+		  size_t *ret_rows)
+{
+	struct rows rows = {0};
+	struct walk w = {p->link[FT_LINK_DUMP], &rows};
+	int err;
+
+	if (w.link < 0)
+		return -EOPNOTSUPP;
+	err = walk_all(&w, nsfd, n);
+	if (err) {
+		free(rows.row);
+		return err;
+	}
+	*ret = rows.row;
+	*ret_rows = rows.bytes / sizeof(*rows.row);
+	return 0;
+}
+
+static int set_phase(const struct ft_probe *p, enum ft_phase phase)
+{
+	struct ft_control control;
+	int err = get_control(p, &control);
+
+	control.phase = phase;
+	return err ? err : set_control(p, &control);
+}
+
+static int walk_fill(struct ft_probe *p, const int *nsfd, size_t n)
+{
+	struct walk w = {p->link[FT_LINK_FILL], NULL};
+
+	return w.link < 0 ? 0 : walk_all(&w, nsfd, n);
+}
+
+/* As in bpf/scan.bpf.h. */
+struct owner_value {
+	char comm[FT_COMM_LEN];
+	uint32_t pid, pad;
+};
+
+static int put_owners(struct ft_probe *p, const struct ft_sock_row *row, size_t n,
+		      const struct ft_owners *owners)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ft_owner *o = ft_owners_find(owners, row[i].inode);
+		struct owner_value v = {0};
+
+		if (!o)
+			continue;
+		v.pid = o->pid;
+		memcpy(v.comm, o->comm, sizeof(v.comm));
+		if (bpf_map_update_elem(p->map[FT_MAP_OWNERS], &row[i].key, &v, BPF_ANY))
+			return errno == E2BIG ? 0 : -errno;
+	}
+	return 0;
+}
+
+static void drop_owners(struct ft_probe *p, const struct ft_sock_row *row, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		bpf_map_delete_elem(p->map[FT_MAP_OWNERS], &row[i].key);
+}
+
+static int fill_with_owners(struct ft_probe *p, const int *nsfd, size_t n)
+{
+	_free_ struct ft_sock_row *row = NULL;
+	struct ft_owners owners = {0};
+	size_t nrows = 0;
+	int err = ft_probe_dump(p, nsfd, n, &row, &nrows);
+
+	if (!err)
+		err = ft_owners_scan(&owners);
+	if (!err)
+		err = put_owners(p, row, nrows, &owners);
+	if (!err)
+		err = walk_fill(p, nsfd, n);
+	drop_owners(p, row, nrows);
+	ft_owners_close(&owners);
+	return err;
+}
+
+int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n)
+{
+	int err = set_phase(p, FT_PHASE_FILL), phase_err;
+
+	if (!err)
+		err = fill_with_owners(p, nsfd, n);
+	phase_err = set_phase(p, FT_PHASE_COUNT);
+	return err ? err : phase_err;
+}
+
+int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owners)
+{
+	int err = set_phase(p, FT_PHASE_FILL);
+
+	if (!err && p->link[FT_LINK_FILL] >= 0) {
+		/* A transition that was under way when we enabled must be complete, or the walk
+		 * could see the state before it: wait until every CPU has left what it did. */
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		err = need_owners ? fill_with_owners(p, nsfd, n) : walk_fill(p, nsfd, n);
+	}
+	return err ? err : set_phase(p, FT_PHASE_COUNT);
+}
+
+#define AUDIT_GRACE_NS 1000000000ULL /* a connect may be between its steps */
+
+static int begin_audit(struct ft_probe *p, const uint32_t *inode, size_t n)
+{
+	struct ft_control control;
+	struct timespec now;
+	int err = get_control(p, &control);
+
+	if (err)
+		return err;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	control.audit++;
+	control.audit_ns = now.tv_sec * 1000000000ULL + now.tv_nsec - AUDIT_GRACE_NS;
+	for (size_t i = 0; i < n; i++)
+		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &control.audit, BPF_ANY);
+	return set_control(p, &control);
+}
+
+int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n)
+{
+	int err;
+
+	if (p->link[FT_LINK_SWEEP] < 0)
+		return 0;
+	err = begin_audit(p, inode, n);
+	if (!err)
+		err = walk_fill(p, nsfd, n);
+	return err ? err : read_iterator(p->link[FT_LINK_SWEEP], NULL);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a snapshot means, ready to be said: the only input of the views. An absent number is
+ * NAN (doubles) or flagged; a ratio without a denominator is absent, never 0 or infinity. */
+#ifndef FT_REPORT_H
+#define FT_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fantail.h"
+#include "snapshot.h"
+
+enum ft_window { FT_1S, FT_10S, FT_1M, FT_5M, FT_NWINDOWS };
+extern const char *const ft_window_name[FT_NWINDOWS]; /* "1s" "10s" "1m" "5m" */
+extern const unsigned int ft_window_seconds[FT_NWINDOWS];
+
+struct ft_report_hop {
+	char name[FT_NAME_LEN];
+	char port[FT_TEXT_LEN];
+	char process[FT_COMM_LEN];
+	uint8_t side;
+	int from;	/* index into hop[]; -1 none */
+	int depth;	/* 0 for roots; the tree's order is order[] */
+	uint32_t limit; /* 0 none */
+	bool discovered;
+	uint64_t active, preexisting, opened;
+	uint64_t closed[FT_NCLOSED], failed[FT_NFAILED];
+	uint64_t state[FT_NSTATES]; /* gauges; TIME_WAIT and SYN_RECV are not known from transitions
+				     */
+	uint64_t transition[FT_NSTATES][FT_NSTATES];
+	double rate[FT_NWINDOWS];	 /* opened per second; NAN: window not covered yet */
+	uint64_t lifetime[FT_NLIFETIME]; /* flows per bucket, not cumulative */
+	double lifetime_sum_seconds;
+	uint64_t lifetime_count;
+	uint32_t peers; /* FT_PEERS_UNKNOWN: absent */
+};
+
+struct ft_report_edge {
+	int from, to;		     /* indices into hop[] */
+	double stock;		     /* active(to) / active(from) */
+	double flow[FT_NWINDOWS];    /* opened(to) / opened(from) in the window */
+	double flow_start;	     /* the same since start */
+	double renewal[FT_NWINDOWS]; /* opened(to) per second and per active flow of from */
+	uint64_t opened_to[FT_NWINDOWS], opened_from[FT_NWINDOWS]; /* of the flow ratios */
+};
+
+struct ft_report {
+	uint64_t real_ns;
+	double uptime_seconds;
+	double start_time_seconds; /* Unix time when counting began */
+	char host[65];
+	char version[32];
+	uint8_t source;
+	bool counting; /* false: no agent is alive; the kernel goes on counting */
+	uint32_t max_flows;
+	uint64_t table_entries; /* flows in the table now */
+	unsigned int nhops;
+	struct ft_report_hop hop[FT_MAX_HOPS];
+	unsigned int order[FT_MAX_HOPS]; /* the tree, parents before children, siblings together */
+	unsigned int nedges;
+	struct ft_report_edge edge[FT_MAX_HOPS];
+	uint64_t loss[FT_NLOSS];
+	uint64_t loss_total;
+	uint64_t rescued;
+};
+
+/* A ratio from here on is a multiplier worth naming. */
+#define FT_RATIO_HIGH 1.5
+
+/* The edge that ends in `hop`; NULL when nothing leads to it. */
+const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop);
+/* The flow ratio to show: over 1 m, else 10 s while 1 m is not covered yet, else since
+ * start; NAN when absent. *ret_window (may be NULL): "1m", "10s" or "start". */
+double ft_report_flow(const struct ft_report *r, const struct ft_report_edge *e,
+		      const char **ret_window);
+/* The rate to show: over 10 s, else 1 s, else since start. */
+double ft_report_rate(const struct ft_report *r, unsigned int hop);
+/*
+ * The edge that multiplies most: by stock ratio where one is >= FT_RATIO_HIGH; else by flow
+ * ratio where one is (*ret_by_flow: renewal behind connections that stay looks like this
+ * too); else the highest stock ratio. NULL when no edge has a stock ratio.
+ */
+const struct ft_report_edge *ft_report_worst(const struct ft_report *r, bool *ret_by_flow);
+
+#endif
