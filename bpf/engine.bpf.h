@@ -5,11 +5,13 @@
  * including this file, `struct event` and
  *
  *	ev_tuple(ev, flow)	fill addresses, ports, netns
- *	ev_owner(ev, flow)	fill pid and comm of the process that connects
+ *	ev_owner(ev, flow, comm) fill pid and process name of the caller of connect()
+ *	ev_listener(ev, flow, comm) whether the local port has a listener; its process name
  *	ev_failed(ev)		enum ft_failed of a connect that never reached ESTABLISHED
  *	ev_aborted(ev)		enum ft_closed of a flow that ended without a FIN
- *	ev_now(ev)		CLOCK_MONOTONIC nanoseconds
- *	ev_listener(ev, flow)	whether the local port has a listener; fills its comm
+ *	ev_now(ev)		CLOCK_MONOTONIC ns of this moment
+ *	ev_segment(ev)		the same of the socket's last segment: what a transition in
+ *				softirq context was caused by, for less than a clock read
  *	opens_may_be_missed	whether the door's programs can be skipped by the kernel
  *
  * A socket's transitions are serialised by its lock, so a flow's entry has one writer.
@@ -65,6 +67,11 @@ static __always_inline __u8 fin_of(__u32 state)
 	}
 }
 
+static __always_inline void touch(struct ft_flow *f, __u64 now)
+{
+	f->changed_ticks = now >> FT_TICK_SHIFT;
+}
+
 static __always_inline void enter_state(struct ft_flow *f, __u32 state)
 {
 	f->state = state;
@@ -112,7 +119,7 @@ static __always_inline void catch_up(const struct event *ev, struct ft_hop_stats
 	count_loss(FT_LOSS_MISSED_TRANSITION);
 	if (!(f->flags & FT_FLOW_OPEN) && state != FT_SYN_SENT && state != FT_SYN_RECV) {
 		f->flags |= FT_FLOW_OPEN;
-		f->opened_ns = ev_now(ev);
+		f->opened_ns = ev_segment(ev);
 		add(ev, &s->opened, 1);
 		count_transition(ev, s, f->state, FT_ESTABLISHED);
 		enter_state(f, FT_ESTABLISHED);
@@ -164,20 +171,6 @@ static __always_inline void count_lifetime(const struct event *ev, struct ft_hop
 	add(ev, &s->lifetime_sum_ns, lifetime);
 }
 
-/* Insert; a flow that finds no place is counted all the same and named in loss. */
-static __always_inline void remember(const struct event *ev, struct ft_flow *f, __u64 flags)
-{
-	__u64 key = ev->key;
-	long err = bpf_map_update_elem(&ft_flows, &key, f, flags);
-
-	if (!err || err == -17 /* EEXIST: only the scan asks for that */)
-		return;
-	control.overflow = 1;
-	count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
-		   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
-					     : FT_LOSS_BUSY);
-}
-
 /* An entry whose socket is gone, or begins a new life: its close was never seen. */
 static __always_inline void bury(const struct event *ev, const struct ft_flow *f)
 {
@@ -197,12 +190,51 @@ static __always_inline void bury(const struct event *ev, const struct ft_flow *f
 		add(ev, &s->closed[FT_CLOSED_OTHER], 1);
 }
 
-static __always_inline void note_candidate(const struct ft_flow *f)
+/*
+ * Give the flow its entry. known: what the table holds for this socket now, or NULL. A flow
+ * that finds no place is counted all the same, and named in loss.
+ */
+static __always_inline void remember(const struct event *ev, const struct ft_flow *f,
+				     struct ft_flow *known)
+{
+	__u64 key = ev->key;
+	long err;
+
+	if (known) {
+		if (known->state != FT_CLOSE)
+			bury(ev, known);
+		known->changed_ticks = f->changed_ticks; /* first: ft_sweep spares it */
+		barrier();
+		*known = *f;
+		return;
+	}
+	err = bpf_map_update_elem(&ft_flows, &key, f, BPF_ANY);
+	if (!err) {
+		__sync_fetch_and_add(&entries, 1);
+		return;
+	}
+	control.overflow = 1;
+	count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
+		   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
+					     : FT_LOSS_BUSY);
+}
+
+/* The entry has done its work. Here its socket still exists, so nobody else can want it. */
+static __always_inline void forget(const struct event *ev, struct ft_flow *f)
+{
+	if (entries <= keep_entries) {
+		f->state = FT_CLOSE;
+	} else if (!bpf_map_delete_elem(&ft_flows, &ev->key)) {
+		__sync_fetch_and_add(&entries, -1);
+	}
+}
+
+static __always_inline void note_candidate(const struct ft_flow *f, const char comm[FT_COMM_LEN])
 {
 	struct ft_candidate_key key = {};
 	struct ft_candidate value = {}, *seen;
 
-	__builtin_memcpy(key.comm, f->comm, sizeof(key.comm));
+	__builtin_memcpy(key.comm, comm, sizeof(key.comm));
 	key.port = f->rport;
 	key.realm = realm_of(f->raddr);
 	seen = bpf_map_lookup_elem(&ft_candidates, &key);
@@ -219,54 +251,51 @@ static __always_inline void note_candidate(const struct ft_flow *f)
 /* CLOSE -> SYN_SENT, in the context of the process that connects: classify, remember. */
 static __always_inline void begin_connect(const struct event *ev)
 {
-	struct ft_flow *stale = bpf_map_lookup_elem(&ft_flows, &ev->key);
-	struct ft_flow f = {};
+	struct ft_flow f = {.flags = FT_FLOW_CONNECT};
+	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	int hop;
 
-	if (stale)
-		bury(ev, stale);
-	f.side = FT_CONNECT;
 	ev_tuple(ev, &f);
-	ev_owner(ev, &f);
-	hop = match_flow(&f);
+	ev_owner(ev, &f, comm);
+	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s) {
-		if (stale)
-			bpf_map_delete_elem(&ft_flows, &ev->key);
 		if (control.discover)
-			note_candidate(&f);
+			note_candidate(&f, comm);
 		return;
 	}
 	f.hop = hop;
-	f.changed_ns = ev_now(ev);
+	touch(&f, ev_now(ev));
 	enter_state(&f, FT_SYN_SENT);
 	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
-	remember(ev, &f, BPF_ANY);
+	remember(ev, &f, bpf_map_lookup_elem(&ft_flows, &ev->key));
 }
 
-/* A flow that becomes ESTABLISHED and has no entry yet: every accepted one, and connects
- * that began before counting did or found no place. */
-static __always_inline void open_unknown(const struct event *ev)
+/* A flow that becomes ESTABLISHED and has no entry of its own yet: every accepted one, and
+ * connects that began before counting did or found no place. */
+static __always_inline void open_unknown(const struct event *ev, struct ft_flow *known)
 {
-	struct ft_flow f = {};
+	struct ft_flow f = {.flags = FT_FLOW_OPEN};
+	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	int hop;
 
-	f.side = ev->old == FT_SYN_SENT ? FT_CONNECT : FT_ACCEPT;
 	ev_tuple(ev, &f);
-	if (f.side == FT_ACCEPT && control.accept_comm)
-		ev_listener(ev, &f);
-	hop = match_flow(&f);
+	if (ev->old == FT_SYN_SENT)
+		f.flags |= FT_FLOW_CONNECT;
+	else if (control.accept_comm)
+		ev_listener(ev, &f, comm);
+	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s)
 		return;
 	f.hop = hop;
-	f.flags = FT_FLOW_OPEN;
-	f.opened_ns = f.changed_ns = ev_now(ev);
+	f.opened_ns = ev_segment(ev);
+	touch(&f, f.opened_ns);
 	/* Its first state was not counted: a child's never is (older kernels fill in its ports
 	 * later), a connect's only if that began before we did. */
-	if (f.side == FT_ACCEPT)
+	if (!(f.flags & FT_FLOW_CONNECT))
 		count_transition(ev, s, FT_LISTEN, ev->old);
 	else if (!control.overflow)
 		count_transition(ev, s, FT_UNSEEN, ev->old);
@@ -274,7 +303,7 @@ static __always_inline void open_unknown(const struct event *ev)
 	enter_state(&f, FT_ESTABLISHED);
 	count_transition(ev, s, ev->old, FT_ESTABLISHED);
 	add(ev, &s->opened, 1);
-	remember(ev, &f, BPF_ANY);
+	remember(ev, &f, known);
 }
 
 /* SYN_SENT or SYN_RECV -> ESTABLISHED. */
@@ -283,12 +312,8 @@ static __always_inline void establish(const struct event *ev)
 	struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &ev->key);
 	struct ft_hop_stats *s;
 
-	if (f && (f->flags & FT_FLOW_OPEN)) {
-		bury(ev, f);
-		f = NULL;
-	}
-	if (!f) {
-		open_unknown(ev);
+	if (!f || f->state == FT_CLOSE || (f->flags & FT_FLOW_OPEN)) {
+		open_unknown(ev, f);
 		return;
 	}
 	s = stats_of(ev, f->hop);
@@ -298,7 +323,8 @@ static __always_inline void establish(const struct event *ev)
 		catch_up(ev, s, f, ev->old);
 	ev_tuple(ev, f); /* the local port is known now */
 	f->flags |= FT_FLOW_OPEN;
-	f->opened_ns = f->changed_ns = ev_now(ev);
+	f->opened_ns = ev_segment(ev);
+	touch(f, f->opened_ns);
 	enter_state(f, FT_ESTABLISHED);
 	count_transition(ev, s, ev->old, FT_ESTABLISHED);
 	add(ev, &s->opened, 1);
@@ -312,21 +338,24 @@ static __always_inline void establish(const struct event *ev)
  */
 static __always_inline struct ft_hop_stats *without_entry(const struct event *ev, struct ft_flow *f)
 {
+	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	int hop;
 
 	if (control.phase != FT_PHASE_COUNT || !(control.overflow || opens_may_be_missed))
 		return NULL;
 	ev_tuple(ev, f);
-	f->side = ev_listener(ev, f) ? FT_ACCEPT : FT_CONNECT;
-	if (f->side == FT_CONNECT && !control.overflow)
-		return NULL;
-	hop = match_flow(f);
+	if (!ev_listener(ev, f, comm)) {
+		if (!control.overflow)
+			return NULL;
+		f->flags = FT_FLOW_CONNECT;
+	}
+	hop = match_flow(f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s)
 		return NULL;
 	f->hop = hop;
-	f->flags = FT_FLOW_OPEN | fin_of(ev->old);
+	f->flags |= FT_FLOW_OPEN | fin_of(ev->old);
 	if (!control.overflow) {
 		count_loss(FT_LOSS_MISSED_OPEN);
 		add(ev, &s->opened, 1);
@@ -347,9 +376,11 @@ static __always_inline struct ft_flow *entry_of(const struct event *ev)
 
 	if (!f || f->state == ev->old)
 		return f;
+	if (f->state == FT_CLOSE)
+		return NULL;
 	if (!may_follow(f->state, ev->old)) {
 		bury(ev, f);
-		bpf_map_delete_elem(&ft_flows, &ev->key);
+		f->state = FT_CLOSE;
 		return NULL;
 	}
 	s = stats_of(ev, f->hop);
@@ -369,17 +400,17 @@ static __always_inline void step(const struct event *ev)
 		s = without_entry(ev, &unknown);
 		if (!s)
 			return;
-		unknown.changed_ns = ev_now(ev);
+		touch(&unknown, ev_segment(ev));
 		enter_state(&unknown, ev->new);
 		count_transition(ev, s, ev->old, ev->new);
 		if (!control.overflow)
-			remember(ev, &unknown, BPF_ANY);
+			remember(ev, &unknown, bpf_map_lookup_elem(&ft_flows, &ev->key));
 		return;
 	}
 	s = stats_of(ev, f->hop);
 	if (!s)
 		return;
-	f->changed_ns = ev_now(ev);
+	touch(f, ev_segment(ev));
 	enter_state(f, ev->new);
 	count_transition(ev, s, ev->old, ev->new);
 }
@@ -399,11 +430,11 @@ static __always_inline void end_without_entry(const struct event *ev)
 	count_transition(ev, s, ev->old, FT_CLOSE);
 	if (ev->old != FT_SYN_SENT)
 		add(ev, &s->closed[closed_by(ev, &f) & 3], 1);
-	else if (f.side == FT_CONNECT)
+	else if (f.flags & FT_FLOW_CONNECT)
 		add(ev, &s->failed[ev_failed(ev) & 3], 1);
 }
 
-/* Anything -> CLOSE. The entry goes now: the kernel reuses the address at once. */
+/* Anything -> CLOSE. The entry is given up now: the kernel reuses the address at once. */
 static __always_inline void end(const struct event *ev)
 {
 	struct ft_flow *f = entry_of(ev);
@@ -418,12 +449,14 @@ static __always_inline void end(const struct event *ev)
 		count_transition(ev, s, ev->old, FT_CLOSE);
 		if (f->flags & FT_FLOW_OPEN) {
 			add(ev, &s->closed[closed_by(ev, f) & 3], 1);
-			count_lifetime(ev, s, f, ev_now(ev));
+			/* without a FIN it may be a process that ends an idle flow */
+			count_lifetime(ev, s, f,
+				       ev->old == FT_ESTABLISHED ? ev_now(ev) : ev_segment(ev));
 		} else {
 			add(ev, &s->failed[ev_failed(ev) & 3], 1);
 		}
 	}
-	bpf_map_delete_elem(&ft_flows, &ev->key);
+	forget(ev, f);
 }
 
 static __always_inline void transit(const struct event *ev)

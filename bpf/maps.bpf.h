@@ -22,6 +22,13 @@ struct {
 	__type(value, struct ft_flow);
 } ft_flows SEC(".maps");
 
+/* Entries of ft_flows, closed ones included. Written by the engine when it inserts or deletes. */
+static volatile __u64 entries;
+
+/* Up to this many entries, a closed flow's entry is kept for the next socket at its address.
+ * Set before load. */
+const volatile __u64 keep_entries = 16384;
+
 /* The counters: per CPU, one slot per hop and context (see engine.bpf.h). Written by the
  * engine, read by everyone as the sum. */
 struct {

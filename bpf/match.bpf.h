@@ -58,14 +58,16 @@ __noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local
 	return FT_NO_HOP;
 }
 
-/* f: side, addresses, the side's port and comm are set. */
-static __always_inline int match_flow(const struct ft_flow *f)
+/* f: side, addresses and the side's port are set; comm: the process, all 0 if unknown. */
+static __always_inline int match_flow(const struct ft_flow *f, const char comm[FT_COMM_LEN])
 {
 	const __u64 *remote = (const __u64 *)f->raddr, *local = (const __u64 *)f->laddr;
-	__u16 port = f->side == FT_ACCEPT ? f->lport : f->rport;
+	bool connects = f->flags & FT_FLOW_CONNECT;
+	__u64 side = connects ? FT_CONNECT : FT_ACCEPT;
+	__u16 port = connects ? f->rport : f->lport;
 
 	return match_hop(remote[0], remote[1], local[0], local[1],
-			 comm_tag(f->comm) | (__u64)f->side << 16 | port);
+			 comm_tag(comm) | side << 16 | port);
 }
 
 #endif

@@ -71,34 +71,32 @@ static __always_inline void count_found(const struct event *ev, struct ft_hop_st
 static __always_inline void fill_flow(const struct event *ev, __u32 state)
 {
 	struct ft_flow f = {}, *known;
+	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
-	struct ft_port *port;
 	__u64 key = ev->key;
 	int hop;
 
 	known = bpf_map_lookup_elem(&ft_flows, &key);
-	if (known) {
+	if (known && known->state != FT_CLOSE) {
 		known->audit = control.audit;
 		return;
 	}
 	sock_tuple(ev->sk, &f);
-	own(key, f.comm, &f.pid);
-	port = state == FT_SYN_SENT ? NULL : port_of(&f);
-	f.side = port ? FT_ACCEPT : FT_CONNECT;
-	if (port && !f.comm[0])
-		__builtin_memcpy(f.comm, port->comm, sizeof(f.comm));
-	hop = match_flow(&f);
+	if (state == FT_SYN_SENT || !ev_listener(ev, &f, comm))
+		f.flags = FT_FLOW_CONNECT;
+	own(key, comm, &f.pid);
+	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s)
 		return;
 	f.hop = hop;
 	f.audit = control.audit;
-	f.changed_ns = bpf_ktime_get_ns();
+	touch(&f, bpf_ktime_get_ns());
 	enter_state(&f, state);
 	if (state != FT_SYN_SENT)
 		f.flags |= FT_FLOW_OPEN;
 	count_found(ev, s, &f);
-	remember(ev, &f, BPF_NOEXIST);
+	remember(ev, &f, known);
 }
 
 SEC("iter/tcp")
@@ -147,7 +145,8 @@ int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!key || !f)
 		return 0;
-	if (f->audit == control.audit || f->changed_ns >= control.audit_ns)
+	if (f->state == FT_CLOSE || f->audit == (__u8)control.audit ||
+	    (__s32)(f->changed_ticks - control.audit_ticks) >= 0)
 		return 0;
 	netns = f->netns;
 	walked = bpf_map_lookup_elem(&ft_walked, &netns);
@@ -155,7 +154,7 @@ int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	ev.key = *key;
 	bury(&ev, f);
-	bpf_map_delete_elem(&ft_flows, &ev.key);
+	f->state = FT_CLOSE; /* kept: a new socket may be taking it over right now */
 	return 0;
 }
 

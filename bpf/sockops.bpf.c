@@ -71,12 +71,13 @@ static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
 	f->rport = bpf_ntohl(ctx->remote_port);
 }
 
-static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f)
+static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,
+				     char comm[FT_COMM_LEN])
 {
 	if (!have_owner)
 		return;
 	f->pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(f->comm, sizeof(f->comm));
+	bpf_get_current_comm(comm, FT_COMM_LEN);
 }
 
 #ifdef FT_NO_BTF
@@ -128,14 +129,20 @@ static __always_inline __u64 ev_now(const struct event *ev)
 	return bpf_ktime_get_ns();
 }
 
+static __always_inline __u64 ev_segment(const struct event *ev)
+{
+	return bpf_ktime_get_ns();
+}
+
 /* Listeners are known by port only (no namespace here), and only those made after us. */
-static __always_inline bool ev_listener(const struct event *ev, struct ft_flow *f)
+static __always_inline bool ev_listener(const struct event *ev, const struct ft_flow *f,
+					char comm[FT_COMM_LEN])
 {
 	struct ft_port_key key = {.port = f->lport};
 	struct ft_port *p = bpf_map_lookup_elem(&ft_ports, &key);
 
 	if (p)
-		__builtin_memcpy(f->comm, p->comm, sizeof(f->comm));
+		__builtin_memcpy(comm, p->comm, FT_COMM_LEN);
 	return p;
 }
 

@@ -104,10 +104,12 @@ static __always_inline void current_comm(char comm[FT_COMM_LEN])
 	}
 }
 
-static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f)
+static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,
+				     char comm[FT_COMM_LEN])
 {
 	f->pid = bpf_get_current_pid_tgid() >> 32;
-	current_comm(f->comm);
+	if (control.connect_comm || control.discover)
+		current_comm(comm);
 }
 
 static __always_inline enum ft_failed ev_failed(const struct event *ev)
@@ -138,6 +140,13 @@ static __always_inline __u64 ev_now(const struct event *ev)
 	return bpf_ktime_get_ns();
 }
 
+static __always_inline __u64 ev_segment(const struct event *ev)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(ev->sk);
+
+	return tp ? tp->tcp_mstamp * 1000 : 0;
+}
+
 static __always_inline struct ft_port *port_of(const struct ft_flow *f)
 {
 	struct ft_port_key key = {.netns = f->netns, .port = f->lport};
@@ -149,12 +158,13 @@ static __always_inline struct ft_port *port_of(const struct ft_flow *f)
 	return bpf_map_lookup_elem(&ft_ports, &key);
 }
 
-static __always_inline bool ev_listener(const struct event *ev, struct ft_flow *f)
+static __always_inline bool ev_listener(const struct event *ev, const struct ft_flow *f,
+					char comm[FT_COMM_LEN])
 {
 	struct ft_port *p = port_of(f);
 
 	if (p)
-		__builtin_memcpy(f->comm, p->comm, sizeof(f->comm));
+		__builtin_memcpy(comm, p->comm, FT_COMM_LEN);
 	return p;
 }
 

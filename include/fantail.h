@@ -90,29 +90,31 @@ enum ft_loss {
 	}
 #define FT_NLIFETIME 14
 
-/* One open flow. Key of the table: the socket's address (source tracepoint) or its cookie
- * (source sockops), a __u64. */
+/*
+ * One flow. Key of the table: the socket's address (source tracepoint) or its cookie (source
+ * sockops), a __u64. An entry in state FT_CLOSE is no flow: it waits for the next socket at
+ * this address, because inserting and deleting is most of what a short flow costs.
+ */
 struct ft_flow {
 	__u8 laddr[16], raddr[16];
-	__u16 lport, rport;	/* lport is 0 until a connect is established */
-	__u8 hop;		/* index into the hop arrays */
-	__u8 side;		/* enum ft_side */
-	__u8 state;		/* enum ft_state */
-	__u8 flags;		/* FT_FLOW_* */
-	__u64 opened_ns;	/* when it reached ESTABLISHED; 0 if that was not seen */
-	__u64 changed_ns;	/* last transition */
-	__u64 path;		/* states visited, 4 bits each, the newest lowest */
-	__u32 netns;		/* inode number of the network namespace; 0 unknown (sockops) */
-	__u32 pid;		/* tgid that called connect(); 0 unknown */
-	char comm[FT_COMM_LEN]; /* its process name; empty unknown */
-	__u32 audit;		/* the last walk that met the socket */
-	__u32 pad;
+	__u16 lport, rport;  /* lport is 0 until a connect is established */
+	__u8 hop;	     /* index into the hop arrays */
+	__u8 state;	     /* enum ft_state */
+	__u8 flags;	     /* FT_FLOW_* */
+	__u8 audit;	     /* the last walk that met the socket, modulo 256 */
+	__u64 opened_ns;     /* when it reached ESTABLISHED; 0 if that was not seen */
+	__u32 changed_ticks; /* last transition: CLOCK_MONOTONIC ns >> FT_TICK_SHIFT, wraps */
+	__u32 path;	     /* states visited, 4 bits each, the newest lowest, at most 8 */
+	__u32 netns;	     /* inode number of the network namespace; 0 unknown (sockops) */
+	__u32 pid;	     /* tgid that called connect(); 0 unknown */
 };
-FT_ABI_SIZE(ft_flow, 96);
-#define FT_FLOW_OPEN	    1 /* reached ESTABLISHED: it counts in `active` */
-#define FT_FLOW_PREEXISTING 2 /* was open when counting began */
-#define FT_FLOW_FIN_LOCAL   4 /* this end sent the first FIN */
-#define FT_FLOW_FIN_REMOTE  8 /* the peer did */
+FT_ABI_SIZE(ft_flow, 64);
+#define FT_TICK_SHIFT	    20
+#define FT_FLOW_OPEN	    1  /* reached ESTABLISHED: it counts in `active` */
+#define FT_FLOW_PREEXISTING 2  /* was open when counting began */
+#define FT_FLOW_FIN_LOCAL   4  /* this end sent the first FIN */
+#define FT_FLOW_FIN_REMOTE  8  /* the peer did */
+#define FT_FLOW_CONNECT	    16 /* side: this end connects; else it accepted */
 
 /* Who runs when a socket changes its state. */
 enum ft_context { FT_CONTEXT_SOFTIRQ, FT_CONTEXT_PROCESS, FT_NCONTEXTS };
@@ -181,15 +183,16 @@ FT_ABI_SIZE(ft_hop_def, 152);
 
 /* What the running programs are told. Written by the agent; the kernel sets `overflow`. */
 struct ft_control {
-	__u32 phase;	   /* enum ft_phase */
-	__u32 netns;	   /* count only this network namespace (inode number); 0 all */
-	__u32 discover;	   /* 1: note destinations that match no rule */
-	__u32 overflow;	   /* 1: some flow has no entry, so look at what is not in the table */
-	__u32 accept_comm; /* 1: some accept rule names a process */
-	__u32 table;	   /* which of the two rule tables is in force */
-	__u32 audit;	   /* number of the walk under way; stamped on what it meets */
+	__u32 phase;	    /* enum ft_phase */
+	__u32 netns;	    /* count only this network namespace (inode number); 0 all */
+	__u32 discover;	    /* 1: note destinations that match no rule */
+	__u32 overflow;	    /* 1: some flow has no entry, so look at what is not in the table */
+	__u32 accept_comm;  /* 1: some accept rule names a process */
+	__u32 connect_comm; /* 1: some connect rule does */
+	__u32 table;	    /* which of the two rule tables is in force */
+	__u32 audit;	    /* number of the walk under way; stamped on what it meets */
+	__u32 audit_ticks;  /* entries that changed later are none of its business */
 	__u32 pad;
-	__u64 audit_ns; /* entries that changed later are none of this walk's business */
 };
 FT_ABI_SIZE(ft_control, 40);
 enum ft_phase {

@@ -10,7 +10,7 @@
 
 #include "addr.h"
 
-#define V4_BITS 96 /* what an IPv4 length is short of its 16-byte form */
+#define V4_BITS 96U /* what an IPv4 length is short of its 16-byte form */
 
 static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 

@@ -128,7 +128,7 @@ static void read_hop(struct ft_config_parser *p, config_setting_t *group)
 
 void ft_config_hops(struct ft_config_parser *p, config_setting_t *list)
 {
-	struct ft_config_hop spare; /* what has no place is read too, for its errors */
+	struct ft_config_hop spare = {0}; /* what has no place is read too, for its errors */
 	int n = config_setting_length(list);
 
 	for (int i = 0; i < n; i++) {

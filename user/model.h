@@ -15,9 +15,9 @@ struct ft_history {
 };
 
 /* Append what the snapshot says: opened, and the integral of `active` over time since the
- * previous row (trapezoid; where the previous row's `active` is not known, because the row
- * was loaded, today's stands in for it). Rows must come in time order; one that is not newer than the
- * last is ignored. When full, the oldest goes. */
+ * previous row (trapezoid; the `active` of a loaded row is not known, today's stands in for
+ * it). Rows must come in time order; one that is not newer than the last is ignored. When
+ * full, the oldest goes. */
 void ft_history_add(struct ft_history *h, const struct ft_snapshot *s);
 
 /*

@@ -72,6 +72,12 @@ static bool have_btf(void)
 	return !access("/sys/kernel/btf/vmlinux", R_OK);
 }
 
+/* Keep few enough closed entries that they never take the place of open flows. */
+static uint64_t entries_to_keep(uint32_t max_flows)
+{
+	return max_flows / 4 < 16384 ? max_flows / 4 : 16384;
+}
+
 static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o)
 {
 	if (o->source == FT_SOURCE_TRACEPOINT) {
@@ -79,6 +85,7 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o)
 		if (!s->tracepoint)
 			return -errno;
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
+		s->tracepoint->rodata->keep_entries = entries_to_keep(o->max_flows);
 		s->obj = s->tracepoint->obj;
 	} else if (have_btf()) {
 		s->sockops = ft_sockops__open();
@@ -87,12 +94,14 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o)
 		s->sockops->rodata->have_owner =
 			libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_comm,
 						NULL) == 1;
+		s->sockops->rodata->keep_entries = entries_to_keep(o->max_flows);
 		s->obj = s->sockops->obj;
 	} else {
 		s->nobtf = ft_sockops_nobtf__open();
 		if (!s->nobtf)
 			return -errno;
 		s->nobtf->rodata->have_owner = false;
+		s->nobtf->rodata->keep_entries = entries_to_keep(o->max_flows);
 		s->obj = s->nobtf->obj;
 	}
 	return 0;

@@ -178,8 +178,11 @@ struct call {
 static int call_flow(void *ctx, const void *key, const void *value)
 {
 	const struct call *c = ctx;
+	const struct ft_flow *f = value;
 
-	return ((ft_flow_fn)c->fn)(c->ctx, *(const uint64_t *)key, value);
+	if (f->state == FT_CLOSE) /* no flow: an entry that waits for the next one */
+		return 0;
+	return ((ft_flow_fn)c->fn)(c->ctx, *(const uint64_t *)key, f);
 }
 
 int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx)
@@ -252,7 +255,7 @@ static int collect_peer(void *ctx, uint64_t key, const struct ft_flow *f)
 	struct peers *p = ctx;
 
 	(void)key;
-	if (f->side != FT_ACCEPT || !(f->flags & FT_FLOW_OPEN))
+	if ((f->flags & FT_FLOW_CONNECT) || !(f->flags & FT_FLOW_OPEN))
 		return 0;
 	if (p->n == p->size) {
 		size_t size = p->size ? 2 * p->size : 1024;

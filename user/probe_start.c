@@ -31,10 +31,10 @@ static int set_control(const struct ft_probe *p, const struct ft_control *c)
 	return bpf_map_update_elem(p->map[FT_MAP_CONTROL], &zero, c, BPF_ANY) ? -errno : 0;
 }
 
-static bool names_accepting_process(const struct ft_rules *r)
+static bool names_process(const struct ft_rules *r, enum ft_side side)
 {
 	for (uint32_t i = 0; i < r->count; i++)
-		if (r->rule[i].side == FT_ACCEPT && (r->rule[i].flags & FT_RULE_COMM))
+		if (r->rule[i].side == side && (r->rule[i].flags & FT_RULE_COMM))
 			return true;
 	return false;
 }
@@ -57,7 +57,8 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
 	both[control.table] = *rules;
 	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
 		return -errno;
-	control.accept_comm = names_accepting_process(rules);
+	control.accept_comm = names_process(rules, FT_ACCEPT);
+	control.connect_comm = names_process(rules, FT_CONNECT);
 	return set_control(p, &control);
 }
 
@@ -269,7 +270,8 @@ static int begin_audit(struct ft_probe *p, const uint32_t *inode, size_t n)
 		return err;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	control.audit++;
-	control.audit_ns = now.tv_sec * 1000000000ULL + now.tv_nsec - AUDIT_GRACE_NS;
+	control.audit_ticks =
+		(now.tv_sec * 1000000000ULL + now.tv_nsec - AUDIT_GRACE_NS) >> FT_TICK_SHIFT;
 	for (size_t i = 0; i < n; i++)
 		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &control.audit, BPF_ANY);
 	return set_control(p, &control);

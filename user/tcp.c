@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Names of the ABI's numbers, one table each, sized against its enum (a gap within
- * one reads "?" and fails the unit test). TCP states have two
- * spellings: the kernel's for people ("SYN_SENT"), lower case for JSON keys and labels. */
+/* Names of the ABI's numbers, one table each, sized against its enum; a gap within a table
+ * reads "?" and fails the unit test. TCP states have two spellings: the kernel's for people
+ * ("SYN_SENT"), lower case for JSON keys and labels. */
 #include "tcp.h"
 
 #define COUNT(table)	  (sizeof(table) / sizeof((table)[0]))

@@ -14,7 +14,7 @@
 #define NS_PER_S	1000000000ULL
 #define DIGITS		10
 #define PATH_BITS	4
-#define PATH_MAX_STATES (64 / PATH_BITS)
+#define PATH_MAX_STATES (sizeof(((struct ft_flow *)0)->path) * 8 / PATH_BITS)
 
 /* Days since 1970 -> the date in the Gregorian calendar. libc's gmtime looks at TZ. */
 static void civil(uint64_t days, unsigned int *ret_year, unsigned int *ret_month,

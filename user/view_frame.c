@@ -246,13 +246,13 @@ static const struct {
 
 static void help_line(struct ft_canvas *c, unsigned int i)
 {
+	bool is_word = i < COUNT(words);
+	const char *text = is_word ? words[i].text : ft_columns[i - COUNT(words)].help;
 	struct ft_pen p = next_line(c);
-	const char *word = i < COUNT(words) ? words[i].word : ft_columns[i - COUNT(words)].title;
 
-	ft_pen_put(&p, FT_ATTR_KEY, word);
-	ft_pen_spaces(&p, 13 - p.column);
-	ft_pen_put(&p, FT_ATTR_NONE,
-		   i < COUNT(words) ? words[i].text : ft_columns[i - COUNT(words)].help);
+	ft_pen_put(&p, FT_ATTR_KEY, is_word ? words[i].word : ft_columns[i - COUNT(words)].title);
+	ft_pen_spaces(&p, *text ? 13 - p.column : 0);
+	ft_pen_put(&p, FT_ATTR_NONE, text);
 }
 
 static void help_screen(struct ft_canvas *c)

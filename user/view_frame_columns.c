@@ -125,11 +125,11 @@ static void draw_process(struct ft_pen *p, const struct ft_canvas *c, const stru
 
 const struct ft_column ft_columns[FT_NCOLUMNS] = {
 	{"HOP", true, "a stage of the path; before it: its stock ratio", draw_hop, 0},
-	{"WHERE", true, "accepted here on a port, or connected from here to one", draw_where, 0},
 	{"ACTIVE", false, "connections open now / the configured limit", draw_active, 0},
 	{"NEW/s", false, "connections opened per second (10 s)", draw_rate, 0},
 	{"FLOW", false, "flow ratio (1 min; at first 10 s, or since start)", draw_flow, 0},
 	{"FAILED", false, "connects that were never established", draw_failed, 0},
+	{"WHERE", true, "accepted here on a port, or connected from here to one", draw_where, 0},
 	{"EST", false, "in ESTABLISHED", AT(state[FT_ESTABLISHED])},
 	{"SYN", false, "in SYN_SENT: connects that wait for their answer", draw_syn, 0},
 	{"FINW", false, "in FIN_WAIT: closed here, the peer has not closed yet", draw_fin_wait, 0},

@@ -42,6 +42,10 @@ static void read_cost(const char *prefix, struct program_cost *ret)
 			continue;
 		if (!bpf_obj_get_info_by_fd(fd, &info, &len) &&
 		    !strncmp((char *)info.name, prefix, strlen(prefix))) {
+			if (getenv("BENCH_PROGRAMS"))
+				fprintf(stderr, "bench: %s %llu runs %.1f ns\n", info.name,
+					(unsigned long long)info.run_cnt,
+					(double)info.run_time_ns / info.run_cnt);
 			ret->run_ns += info.run_time_ns;
 			ret->runs += info.run_cnt;
 			ret->misses += info.recursion_misses;

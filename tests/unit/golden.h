@@ -61,8 +61,8 @@ static inline void golden_check(const char *name, const char *text)
 			start = same + 1;
 		}
 	cr_expect(want[same] == text[same], "%s:%zu: want: %.*s\n got: %.*s", name, line,
-		  (int)strcspn(want + start, "\n"), want + start,
-		  (int)strcspn(text + start, "\n"), text + start);
+		  (int)strcspn(want + start, "\n"), want + start, (int)strcspn(text + start, "\n"),
+		  text + start);
 	free(want);
 }
 

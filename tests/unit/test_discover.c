@@ -247,6 +247,21 @@ Test(discover, more_addresses_than_a_hop_can_have_are_any_address)
 	endpoints_are("named:53", "53");
 }
 
+Test(discover, too_many_addresses_do_not_take_another_ones_any_address)
+{
+	char addr[32];
+
+	listens("dnsmasq", "::", 53, 0);
+	for (int i = 0; i <= FT_HOP_ENDPOINTS; i++) {
+		snprintf(addr, sizeof(addr), "10.0.0.%d", i);
+		listens("named", addr, 53, 0);
+	}
+	cr_assert_eq(merge(), 2);
+	cr_assert_eq(dropped, 1);
+	cr_assert_eq(hop("named:53")->nendpoints, FT_HOP_ENDPOINTS);
+	endpoints_are("dnsmasq:53", "53");
+}
+
 Test(discover, two_processes_on_one_port_and_address_are_the_first_ones_hop)
 {
 	listens("nginx", "::", 80, 0);
@@ -309,6 +324,16 @@ Test(discover, from_is_the_accept_hop_with_the_most_flows_then_the_lowest_port)
 	connected("a", "10.0.0.1", 3306);
 	merge();
 	cr_assert_str_eq(hop("a->3306@private")->from, "a:9000");
+}
+
+Test(discover, equal_flows_take_the_lowest_port_in_whatever_order)
+{
+	listens("a", "::", 80, 2);
+	listens("a", "::", 81, 2);
+	listens("a", "::", 79, 1);
+	connected("a", "10.0.0.1", 3306);
+	merge();
+	cr_assert_str_eq(hop("a->3306@private")->from, "a:80");
 }
 
 Test(discover, from_does_not_change_when_the_flows_do)
@@ -451,17 +476,19 @@ Test(discover, what_was_found_always_compiles)
 	static struct ft_rules rules;
 	char addr[32];
 
-	/* 7 rules each: 36 of these hops have room for their rules */
+	/* 7 rules each, for 7 private prefixes: not every hop has room for its rules */
 	for (unsigned int i = 0; i < FT_MAX_HOPS; i++)
 		connected("x", "10.0.0.1", (uint16_t)(1000 + i));
 	cr_assert_eq(merge(), FT_MAX_RULES / 7);
 	cr_assert_eq(dropped, FT_MAX_HOPS - FT_MAX_RULES / 7);
-	for (int i = 1; i <= 10; i++) { /* 4 rules are left */
+	nconnects = 0;
+	for (int i = 1; i <= 10; i++) {
 		snprintf(addr, sizeof(addr), "10.0.0.%d", i);
 		listens("l", addr, 53, 0);
 	}
 	cr_assert_eq(merge(), 1);
-	cr_assert_eq(hop("l:53")->nendpoints, 4);
+	cr_assert_eq(hop("l:53")->nendpoints, FT_MAX_RULES % 7); /* what is left */
+	cr_assert_eq(dropped, 10 - FT_MAX_RULES % 7);
 	cr_assert_eq(ft_config_compile(&c, def, &rules), 0);
 	cr_assert_eq(rules.count, FT_MAX_RULES);
 }

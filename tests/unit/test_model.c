@@ -141,7 +141,7 @@ Test(model, windows_compare_with_the_row_of_their_age)
 	at(400, 262, 10, 400, 10);
 	build();
 	/* opened since the row, by its age: 1 s, 10 s, 60 s, 300 s */
-	cr_assert_float_eq(rep.hop[0].rate[FT_1S], 2.0, 0);	/* (262 - 260) / 1 */
+	cr_assert_float_eq(rep.hop[0].rate[FT_1S], 2.0, 0);	 /* (262 - 260) / 1 */
 	cr_assert_float_eq(rep.hop[0].rate[FT_10S], 1.2, 1e-12); /* (262 - 250) / 10 */
 	cr_assert_float_eq(rep.hop[0].rate[FT_1M], 62 / 60.0, 0);
 	cr_assert_float_eq(rep.hop[0].rate[FT_5M], 162 / 300.0, 0);

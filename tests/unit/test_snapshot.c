@@ -33,7 +33,7 @@ Test(snapshot, a_state_holds_what_went_in_minus_what_went_out)
 	s.transition[FT_UNSEEN][FT_ESTABLISHED] = 2;
 	s.transition[FT_SYN_SENT][FT_ESTABLISHED] = 5;
 	s.transition[FT_ESTABLISHED][FT_FIN_WAIT1] = 3;
-	s.transition[FT_ESTABLISHED][FT_ESTABLISHED] = 9; /* in and out: nothing */
+	s.transition[FT_ESTABLISHED][FT_ESTABLISHED] = 9;     /* in and out: nothing */
 	cr_assert_eq(ft_hop_in_state(&s, FT_ESTABLISHED), 4); /* 2 + 5 - 3 */
 	cr_assert_eq(ft_hop_in_state(&s, FT_FIN_WAIT1), 3);
 	cr_assert_eq(ft_hop_in_state(&s, FT_SYN_SENT), 0, "5 went out, none was seen to come");
@@ -189,6 +189,7 @@ Test(snapshot, what_is_out_of_range_is_refused_with_its_place)
 {
 	refuse("\"schema\":1", "\"schema\":2", "schema");
 	refuse("\"mono_ns\":", "\"mono_ns\":-", "mono_ns");
+	refuse("\"mono_ns\":", "\"mono_ns\":1,\"mono_ns\":", "duplicate");
 	refuse("\"mono_ns\":", "\"mono_ns\":9999999999", "too big");
 	refuse("\"max_flows\":262144", "\"max_flows\":4294967296", "4294967295");
 	refuse("\"max_flows\":262144", "\"max_flows\":1.5", "max_flows");
@@ -287,10 +288,12 @@ static void check_utf8(const char *text, size_t max, size_t size, const char *wa
 Test(snapshot, bytes_that_are_not_utf8_become_question_marks)
 {
 	check_utf8("größe →", 63, 64, "größe →");
-	check_utf8("a\xff" "b", 63, 64, "a?b");
-	check_utf8("\xc0\xaf", 63, 64, "??");		  /* overlong '/' */
-	check_utf8("\xed\xa0\x80", 63, 64, "???");	  /* surrogate */
-	check_utf8("\xf4\x90\x80\x80", 63, 64, "????");  /* beyond U+10FFFF */
+	check_utf8("a\xff"
+		   "b",
+		   63, 64, "a?b");
+	check_utf8("\xc0\xaf", 63, 64, "??");		/* overlong '/' */
+	check_utf8("\xed\xa0\x80", 63, 64, "???");	/* surrogate */
+	check_utf8("\xf4\x90\x80\x80", 63, 64, "????"); /* beyond U+10FFFF */
 	check_utf8("\xf8\x88\x80\x80\x80", 63, 64, "?????");
 	check_utf8("\xe2\x86", 63, 64, "??"); /* cut off */
 	check_utf8("\xf0\x9f\x90\xa2", 63, 64, "\xf0\x9f\x90\xa2");
