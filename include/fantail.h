@@ -136,9 +136,8 @@ FT_ABI_SIZE(ft_hop_stats, 1352);
 struct ft_totals {
 	__u64 loss[FT_NLOSS];
 	__u64 rescued; /* transitions that the second program accounted: nothing was lost */
-	__u64 entries_made, entries_gone;
 };
-FT_ABI_SIZE(ft_totals, 104);
+FT_ABI_SIZE(ft_totals, 88);
 
 /* A process name as 47 bits, so that a rule compares it in one step: w0, w1 are the name's 16
  * zero-padded bytes as two native words. Two names share a tag once in 10^14. */

@@ -193,6 +193,21 @@ static void build_window(const struct ft_snapshot *s, const struct ft_history *h
 	}
 }
 
+/* What the hops count as open or opening, but for the flows that found no place. */
+static uint64_t table_entries(const struct ft_snapshot *s)
+{
+	const __u64 *loss = s->totals.loss;
+	uint64_t placeless = minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] +
+					   loss[FT_LOSS_BUSY],
+				   loss[FT_LOSS_UNMATCHED_CLOSE]);
+	uint64_t flows = 0;
+
+	for (unsigned int i = 0; i < hops_of(s); i++)
+		flows += ft_hop_active(&s->stats[i]) +
+			 ft_hop_in_state(&s->stats[i], FT_SYN_SENT);
+	return minus(flows, placeless);
+}
+
 static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 {
 	uint64_t up_ns = minus(s->mono_ns, s->start_ns);
@@ -205,7 +220,7 @@ static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 	r->source = s->source;
 	r->counting = s->counting;
 	r->max_flows = s->max_flows;
-	r->table_entries = minus(s->totals.entries_made, s->totals.entries_gone);
+	r->table_entries = table_entries(s);
 	r->nhops = hops_of(s);
 	for (unsigned int i = 0; i < FT_NLOSS; i++) {
 		r->loss[i] = s->totals.loss[i];

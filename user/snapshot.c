@@ -189,13 +189,12 @@ char *ft_snapshot_to_json(const struct ft_snapshot *s)
 	char *ret;
 
 	root = json_pack(
-		"{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:{s:o,s:o,s:o,s:o}}", "schema",
+		"{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:{s:o,s:o}}", "schema",
 		FT_SNAPSHOT_SCHEMA, "mono_ns", number(s->mono_ns), "real_ns", number(s->real_ns),
 		"start_ns", number(s->start_ns), "host", text(s->host, sizeof(s->host)), "version",
 		text(s->version, sizeof(s->version)), "source", ft_source_name(s->source),
 		"counting", !!s->counting, "max_flows", number(s->max_flows), "hops",
-		hops_to_json(s), "totals", "loss", losses(t), "rescued", number(t->rescued),
-		"entries_made", number(t->entries_made), "entries_gone", number(t->entries_gone));
+		hops_to_json(s), "totals", "loss", losses(t), "rescued", number(t->rescued));
 	ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return ret;

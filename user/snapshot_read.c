@@ -201,8 +201,6 @@ static void read_root(struct reader *rd, const json_t *root, struct ft_snapshot 
 	read_hops(rd, json_object_get(root, "hops"), s);
 	get_losses(rd, json_object_get(totals, "loss"), &s->totals);
 	s->totals.rescued = get(rd, totals, "rescued", INT64_MAX);
-	s->totals.entries_made = get(rd, totals, "entries_made", INT64_MAX);
-	s->totals.entries_gone = get(rd, totals, "entries_gone", INT64_MAX);
 }
 
 int ft_snapshot_from_json(const char *json, struct ft_snapshot *out, char *err, size_t err_len)

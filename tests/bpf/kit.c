@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* See kit.h. The private cgroup is a directory per process; directories of processes that died
+ * are removed by the next test, so that a crash leaves nothing for long. */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "kit.h"
+#include "netns.h"
+#include "tcp.h"
+
+#define CGROUP_PREFIX "fantail-test-"
+#define SETTLE_MS     2000
+
+static struct ft_probe probe[FT_NSOURCES] = {FT_PROBE_NONE, FT_PROBE_NONE};
+static struct ft_snapshot snap[FT_NSOURCES];
+static struct ft_netns own;
+static unsigned int loaded; /* KIT_* */
+static char cgroup[PATH_MAX], cgroup_home[PATH_MAX];
+
+void kit_sleep_ms(unsigned int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
+/* --- namespace and cgroup --- */
+
+void kit_isolate(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd;
+
+	if (own.n)
+		return;
+	cr_assert_eq(unshare(CLONE_NEWNET), 0, "unshare(CLONE_NEWNET): %m");
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(ioctl(fd, SIOCSIFFLAGS, &lo), 0, "bring lo up: %m");
+	close(fd);
+	cr_assert_eq(ft_netns_own(&own), 0);
+}
+
+uint32_t kit_netns(void)
+{
+	return own.inode[0];
+}
+
+/* The mount point of cgroup2: "… - cgroup2 …" in mountinfo; the 5th field is the path. */
+static void find_cgroup2(char *ret, size_t size)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[1024], path[512] = "";
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %511s", path) == 1)
+			break;
+	if (f)
+		fclose(f);
+	cr_assert(path[0], "cgroup2 is not mounted");
+	snprintf(ret, size, "%s", path);
+}
+
+static void move_to(const char *dir)
+{
+	char path[PATH_MAX + 16];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	f = fopen(path, "we");
+	cr_assert(f && fprintf(f, "%d", getpid()) > 0 && !fclose(f), "%s: %m", path);
+}
+
+static void remove_stale_cgroups(const char *root)
+{
+	DIR *d = opendir(root);
+	const struct dirent *e;
+	char path[PATH_MAX];
+
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) ||
+		    !kill(atoi(e->d_name + strlen(CGROUP_PREFIX)), 0) || errno != ESRCH)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", root, e->d_name);
+		rmdir(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+void kit_enter_cgroup(void)
+{
+	char root[PATH_MAX - 64], line[PATH_MAX] = "/";
+	FILE *f;
+
+	if (cgroup[0])
+		return;
+	find_cgroup2(root, sizeof(root));
+	remove_stale_cgroups(root);
+	f = fopen("/proc/self/cgroup", "re");
+	while (f && fgets(line, sizeof(line), f) && strncmp(line, "0::", 3))
+		;
+	if (f)
+		fclose(f);
+	line[strcspn(line, "\n")] = 0;
+	cr_assert_lt(snprintf(cgroup_home, sizeof(cgroup_home), "%s%s", root, line + 3),
+		     (int)sizeof(cgroup_home));
+	snprintf(cgroup, sizeof(cgroup), "%s/" CGROUP_PREFIX "%d", root, getpid());
+	cr_assert_eq(mkdir(cgroup, 0755), 0, "%s: %m", cgroup);
+	move_to(cgroup);
+}
+
+/* --- probe --- */
+
+struct ft_probe *kit_probe(enum ft_source source)
+{
+	return &probe[source];
+}
+
+void kit_load(unsigned int doors, const struct kit_options *o)
+{
+	char why[256] = "";
+
+	kit_isolate();
+	if (doors & KIT_SOCKOPS)
+		kit_enter_cgroup();
+	for (unsigned int i = 0; i < FT_NSOURCES; i++) {
+		struct ft_probe_options po = {
+			.source = i,
+			.cgroup = i == FT_SOURCE_SOCKOPS ? cgroup : NULL,
+			.max_flows = o && o->max_flows ? o->max_flows : 262144,
+			.netns = o && o->all_netns ? 0 : kit_netns(),
+			.discover = o && o->discover,
+		};
+
+		if (!(doors & 1U << i))
+			continue;
+		if (i == FT_SOURCE_SOCKOPS)
+			po.netns = 0; /* there the cgroup is the filter */
+		cr_assert_eq(ft_probe_load(&probe[i], &po, why, sizeof(why)), 0, "%s", why);
+		loaded |= 1U << i;
+	}
+}
+
+void kit_hops(const char *hops)
+{
+	static struct ft_config c;
+	struct ft_buf errors = {0};
+	char text[8192];
+
+	cr_assert_lt(snprintf(text, sizeof(text), "hops = ( %s );\n", hops), (int)sizeof(text));
+	if (ft_config_parse(text, "hops", &c, &errors))
+		cr_assert_fail("%.*s", (int)errors.len, errors.data);
+	for (unsigned int i = 0; i < FT_NSOURCES; i++)
+		if (loaded & 1U << i)
+			cr_assert_eq(ft_probe_set_hops(&probe[i], &c), 0);
+}
+
+void kit_start(void)
+{
+	for (unsigned int i = 0; i < FT_NSOURCES; i++)
+		if (loaded & 1U << i)
+			cr_assert_eq(ft_probe_start(&probe[i], own.fd, own.n, false), 0);
+}
+
+void kit_count(unsigned int doors, const char *hops)
+{
+	kit_load(doors, NULL);
+	kit_hops(hops);
+	kit_start();
+}
+
+void kit_end(void)
+{
+	for (unsigned int i = 0; i < FT_NSOURCES; i++)
+		ft_probe_close(&probe[i]);
+	loaded = 0;
+	ft_netns_close(&own);
+	if (!cgroup[0])
+		return;
+	move_to(cgroup_home);
+	for (int tries = 0; rmdir(cgroup) && errno == EBUSY && tries < 100; tries++)
+		kit_sleep_ms(20); /* children that are on their way out */
+	cgroup[0] = 0;
+}
+
+const struct ft_snapshot *kit_read(enum ft_source source)
+{
+	cr_assert_eq(ft_probe_snapshot(&probe[source], &snap[source]), 0);
+	return &snap[source];
+}
+
+void kit_audit(const char *path)
+{
+	struct ft_netns other = {0};
+	int fd[2] = {own.fd[0]};
+	uint32_t inode[2] = {own.inode[0]};
+
+	kit_sleep_ms(1200); /* what changed within the last second is not judged */
+	if (path) {
+		cr_assert_eq(ft_netns_path(path, &other), 0);
+		fd[1] = other.fd[0];
+		inode[1] = other.inode[0];
+	}
+	cr_assert_eq(ft_probe_audit(&probe[FT_SOURCE_TRACEPOINT], fd, inode, path ? 2 : 1), 0);
+	ft_netns_close(&other);
+}
+
+/* --- flow table --- */
+
+struct find {
+	int hop;	/* -1: any */
+	uint16_t rport; /* 0: any */
+	uint64_t key;
+	struct ft_flow flow;
+	unsigned int n;
+};
+
+static int find_flow(void *ctx, uint64_t key, const struct ft_flow *f)
+{
+	struct find *w = ctx;
+
+	if (f->state == FT_CLOSE || (w->hop >= 0 && f->hop != w->hop) ||
+	    (w->rport && f->rport != w->rport))
+		return 0;
+	w->key = key;
+	w->flow = *f;
+	w->n++;
+	return 0;
+}
+
+unsigned int kit_flows(enum ft_source source, int hop)
+{
+	struct find w = {.hop = hop};
+
+	cr_assert_eq(ft_probe_flows(&probe[source], find_flow, &w), 0);
+	return w.n;
+}
+
+bool kit_find_flow(enum ft_source source, int hop, uint16_t rport, uint64_t *ret_key,
+		   struct ft_flow *ret)
+{
+	struct find w = {.hop = hop, .rport = rport};
+
+	cr_assert_eq(ft_probe_flows(&probe[source], find_flow, &w), 0);
+	cr_assert_leq(w.n, 1, "%u flows have remote port %u at hop %d", w.n, rport, hop);
+	if (ret_key)
+		*ret_key = w.key;
+	if (ret)
+		*ret = w.flow;
+	return w.n;
+}
+
+/* --- expectations --- */
+
+static unsigned int state_of(const char *name, size_t len)
+{
+	for (unsigned int i = 0; i < FT_NSTATES; i++)
+		if (strlen(ft_state_name(i)) == len && !memcmp(ft_state_name(i), name, len))
+			return i;
+	cr_assert_fail("no state is called %.*s", (int)len, name);
+	return 0;
+}
+
+void kit_path(struct ft_hop_stats *e, uint64_t n, const char *states)
+{
+	int from = -1;
+
+	while (*states) {
+		size_t len = strcspn(states, " ");
+		int to = state_of(states, len);
+
+		if (from >= 0)
+			e->transition[from][to] += n;
+		from = to;
+		states += len;
+		states += strspn(states, " ");
+	}
+}
+
+static uint64_t lifetimes(const struct ft_hop_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < FT_NLIFETIME; i++)
+		sum += s->lifetime[i];
+	return sum;
+}
+
+struct message {
+	char text[2048];
+	size_t len;
+};
+
+static bool same(struct message *m, const char *what, const char *which, uint64_t got,
+		 uint64_t expected)
+{
+	if (got == expected)
+		return true;
+	m->len += snprintf(m->text + m->len, sizeof(m->text) - m->len,
+			   "\n    %s%s: %llu, expected %llu", what, which, (unsigned long long)got,
+			   (unsigned long long)expected);
+	if (m->len >= sizeof(m->text))
+		m->len = sizeof(m->text) - 1;
+	return false;
+}
+
+static bool agrees(const struct ft_hop_stats *s, const struct ft_hop_stats *e, struct message *m)
+{
+	bool ok = same(m, "opened", "", s->opened, e->opened);
+	char cell[64];
+
+	m->text[m->len] = 0;
+	ok &= same(m, "preexisting", "", s->preexisting, e->preexisting);
+	for (int i = 0; i < FT_NCLOSED; i++)
+		ok &= same(m, "closed ", ft_closed_name(i), s->closed[i], e->closed[i]);
+	for (int i = 0; i < FT_NFAILED; i++)
+		ok &= same(m, "failed ", ft_failed_name(i), s->failed[i], e->failed[i]);
+	for (int i = 0; i < FT_NSTATES * FT_NSTATES; i++) {
+		snprintf(cell, sizeof(cell), "%s -> %s", ft_state_name(i / FT_NSTATES),
+			 ft_state_name(i % FT_NSTATES));
+		ok &= same(m, "", cell, (&s->transition[0][0])[i], (&e->transition[0][0])[i]);
+	}
+	return ok & same(m, "lifetimes", "", lifetimes(s),
+			 e->lifetime_sum_ns ? e->lifetime_sum_ns - 1
+					    : ft_hop_closed(e) - e->preexisting);
+}
+
+static bool hop_agrees(const char *hop, const struct ft_hop_stats *e, struct message *m)
+{
+	const struct ft_hop_stats *seen[FT_NSOURCES] = {NULL};
+	bool ok = true;
+
+	m->len = 0;
+	m->text[0] = 0;
+	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
+		const struct ft_snapshot *s;
+		unsigned int i = 0;
+
+		if (!(loaded & 1U << door))
+			continue;
+		s = kit_read(door);
+		while (i < s->nhops && strcmp(s->def[i].name, hop))
+			i++;
+		cr_assert_lt(i, s->nhops, "no hop is called %s", hop);
+		seen[door] = &s->stats[i];
+		m->len += snprintf(m->text + m->len, sizeof(m->text) - m->len, "\n  at the %s door",
+				   ft_source_name(door));
+		ok &= agrees(&s->stats[i], e, m);
+	}
+	for (int i = 0; ok && seen[0] && seen[1] && i < FT_NLIFETIME; i++)
+		ok &= same(m, "lifetime bucket, first door", "", seen[0]->lifetime[i],
+			   seen[1]->lifetime[i]);
+	return ok;
+}
+
+void kit_expect(const char *hop, const struct ft_hop_stats *e)
+{
+	static struct message m;
+	unsigned int waited = 0;
+
+	while (!hop_agrees(hop, e, &m) && waited < SETTLE_MS) {
+		kit_sleep_ms(10);
+		waited += 10;
+	}
+	kit_sleep_ms(10); /* and nothing comes after */
+	cr_assert(hop_agrees(hop, e, &m), "hop %s:%s", hop, m.text);
+}
+
+void kit_expect_loss(unsigned int allowed)
+{
+	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
+		if (!(loaded & 1U << door))
+			continue;
+		kit_read(door);
+		for (unsigned int i = 0; i < FT_NLOSS; i++)
+			if (!(allowed & 1U << i))
+				cr_assert_eq(snap[door].totals.loss[i], 0,
+					     "loss %s at the %s door: %llu", ft_loss_name(i),
+					     ft_source_name(door),
+					     (unsigned long long)snap[door].totals.loss[i]);
+	}
+}
+
+void kit_expect_all(const struct ft_hop_stats *e, unsigned int n)
+{
+	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
+		if (!(loaded & 1U << door))
+			continue;
+		kit_read(door);
+		cr_assert_eq(snap[door].nhops, n);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		kit_expect(snap[loaded & KIT_TRACEPOINT ? 0 : 1].def[i].name, &e[i]);
+	kit_expect_loss(0);
+	for (unsigned int door = 0; door < FT_NSOURCES; door++)
+		for (unsigned int i = 0; (loaded & 1U << door) && i < n; i++)
+			cr_assert_eq(kit_flows(door, i), ft_hop_active(&e[i]),
+				     "the %s door's table has not the active flows of hop %u",
+				     ft_source_name(door), i);
+}
+
+/* --- sockets --- */
+
+static socklen_t address(const char *addr, uint16_t port, struct sockaddr_storage *ss)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	if (strchr(addr, ':')) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+		v6->sin6_scope_id = strncmp(addr, "fe80", 4) ? 0 : if_nametoindex("lo");
+		cr_assert_eq(inet_pton(AF_INET6, addr, &v6->sin6_addr), 1);
+		return sizeof(*v6);
+	}
+	v4->sin_family = AF_INET;
+	v4->sin_port = htons(port);
+	cr_assert_eq(inet_pton(AF_INET, addr, &v4->sin_addr), 1);
+	return sizeof(*v4);
+}
+
+static int bound(int type, int protocol, const char *addr, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address(addr, port, &ss);
+	int one = 1, fd = socket(ss.ss_family, type | SOCK_CLOEXEC, protocol);
+
+	cr_assert_geq(fd, 0, "socket: %m");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	cr_assert_eq(bind(fd, (struct sockaddr *)&ss, len), 0, "bind %s:%u: %m", addr, port);
+	return fd;
+}
+
+int kit_listen_at(int protocol, const char *addr, uint16_t port, int backlog)
+{
+	int fd = bound(SOCK_STREAM, protocol, addr, port);
+
+	cr_assert_eq(listen(fd, backlog), 0, "listen: %m");
+	return fd;
+}
+
+int kit_listen(const char *addr, uint16_t port)
+{
+	return kit_listen_at(0, addr, port, 4096);
+}
+
+static int begin(int type, const char *from, uint16_t from_port, const char *addr, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address(addr, port, &ss);
+	int fd, err;
+
+	if (from)
+		fd = bound(type, 0, from, from_port);
+	else
+		fd = socket(ss.ss_family, type | SOCK_CLOEXEC, 0);
+	cr_assert_geq(fd, 0, "socket: %m");
+	if (!connect(fd, (struct sockaddr *)&ss, len) || errno == EINPROGRESS)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int kit_connect_begin(const char *from, uint16_t from_port, const char *addr, uint16_t port)
+{
+	return begin(SOCK_STREAM | SOCK_NONBLOCK, from, from_port, addr, port);
+}
+
+int kit_connect_from(const char *from, uint16_t from_port, const char *addr, uint16_t port)
+{
+	return begin(SOCK_STREAM, from, from_port, addr, port);
+}
+
+int kit_connect(const char *addr, uint16_t port)
+{
+	return begin(SOCK_STREAM, NULL, 0, addr, port);
+}
+
+int kit_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	cr_assert_geq(fd, 0, "accept: %m");
+	return fd;
+}
+
+struct kit_pair kit_pair(int listener, const char *addr, uint16_t port)
+{
+	struct kit_pair p = {.client = kit_connect(addr, port)};
+
+	cr_assert_geq(p.client, 0, "connect %s:%u: %s", addr, port, strerror(-p.client));
+	p.server = kit_accept(listener);
+	return p;
+}
+
+void kit_reset(int fd)
+{
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(fd);
+}
+
+void kit_await_end(int fd)
+{
+	char sink[4096];
+	ssize_t n;
+
+	while ((n = read(fd, sink, sizeof(sink))) > 0)
+		;
+	cr_assert(!n || errno == ECONNRESET, "read: %m");
+}
+
+void kit_send(int fd, size_t bytes)
+{
+	static const char zeros[65536];
+
+	cr_assert_leq(bytes, sizeof(zeros));
+	cr_assert_eq(send(fd, zeros, bytes, MSG_NOSIGNAL), (ssize_t)bytes, "send: %m");
+}
+
+uint16_t kit_port(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	return ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+					     : ((struct sockaddr_in6 *)&ss)->sin6_port);
+}
+
+void kit_close_client_first(struct kit_pair p)
+{
+	close(p.client);
+	kit_await_end(p.server);
+	close(p.server);
+}
+
+void kit_close_server_first(struct kit_pair p)
+{
+	close(p.server);
+	kit_await_end(p.client);
+	close(p.client);
+}
+
+int kit_run(const char *command, char *out, size_t size)
+{
+	FILE *f = popen(command, "re");
+	char line[512];
+
+	cr_assert(f, "popen: %m");
+	if (out && !fgets(out, size, f))
+		out[0] = 0;
+	while (fgets(line, sizeof(line), f))
+		;
+	return pclose(f);
+}
+
+const char *kit_conngen(void)
+{
+	const char *path = getenv("FT_CONNGEN");
+
+	return path ? path : "build/lib/conngen";
+}

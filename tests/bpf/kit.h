@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What every BPF test needs: a network namespace of its own, the probe at one door or at both
+ * at once, plain sockets, and exact expectations.
+ *
+ * A test is a process, so there is one kit per process and no handle. Everything that
+ * cannot fail in a sound environment ends the test instead of returning an error. kit_end is
+ * every suite's .fini: it takes down what the test left.
+ */
+#ifndef FT_KIT_H
+#define FT_KIT_H
+
+#include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "probe.h"
+
+#define KIT_TRACEPOINT (1U << FT_SOURCE_TRACEPOINT)
+#define KIT_SOCKOPS    (1U << FT_SOURCE_SOCKOPS)
+#define KIT_BOTH       (KIT_TRACEPOINT | KIT_SOCKOPS)
+
+/* A test that cannot run here says why; the runner decides whether that is allowed. */
+#define kit_skip(...)                                                                              \
+	do {                                                                                       \
+		fprintf(stderr, "SKIP: " __VA_ARGS__);                                             \
+		fputc('\n', stderr);                                                               \
+		cr_skip_test();                                                                    \
+	} while (0)
+
+/* --- probe --- */
+
+struct kit_options {
+	uint32_t max_flows; /* 0: 262144 */
+	bool all_netns;	    /* tracepoint: count every namespace, not only the test's */
+	bool discover;
+};
+
+/* Step into a new network namespace with lo up. Done by kit_load; earlier for sockets that
+ * have to be there first. Idempotent. */
+void kit_isolate(void);
+/* Step into a private cgroup2 directory. As above. */
+void kit_enter_cgroup(void);
+/* Load and attach at these doors; counting is off. */
+void kit_load(unsigned int doors, const struct kit_options *o);
+/* Hops as in a configuration: what stands between "hops = (" and ");". */
+void kit_hops(const char *hops);
+/* Begin to count, at every door that is loaded. */
+void kit_start(void);
+/* The three above; for tests in which nothing happens in between. */
+void kit_count(unsigned int doors, const char *hops);
+void kit_end(void);
+
+struct ft_probe *kit_probe(enum ft_source source);
+/* The counters of a door now; valid until the next call for this door. */
+const struct ft_snapshot *kit_read(enum ft_source source);
+/* Audit the tracepoint door over the test's own namespace (or over `path`'s as well), later
+ * than any transition's grace. */
+void kit_audit(const char *path);
+uint32_t kit_netns(void);
+
+/* Open flows in the table of a door; hop -1: of all. */
+unsigned int kit_flows(enum ft_source source, int hop);
+/* The entry of the flow with this remote port at this hop; false: none. */
+bool kit_find_flow(enum ft_source source, int hop, uint16_t rport, uint64_t *ret_key,
+		   struct ft_flow *ret);
+
+/* --- expectations --- */
+
+/* Ways through the states that occur again and again. */
+#define KIT_ACCEPTED  "LISTEN SYN_RECV ESTABLISHED "
+#define KIT_CONNECTED "CLOSE SYN_SENT ESTABLISHED "
+
+/* Add n flows that went through these states to the matrix of *e. */
+void kit_path(struct ft_hop_stats *e, uint64_t n, const char *states);
+
+/*
+ * Every loaded door has exactly these counters for this hop - each cell of the matrix, opened,
+ * preexisting, closed, failed - now or within two seconds (the last segments of a close may
+ * be on their way), and they stay. Lifetimes: one per close of a flow that was seen opening
+ * (unless e->lifetime_sum_ns says how many that are), and the same buckets at all doors.
+ */
+void kit_expect(const char *hop, const struct ft_hop_stats *e);
+/* As above for the hops 0..n-1, and then: nothing was lost, no flow is left in the table
+ * beyond the active ones. */
+void kit_expect_all(const struct ft_hop_stats *e, unsigned int n);
+/* Loss counters are 0 but for those whose bit is set in `allowed` (1 << FT_LOSS_…). */
+void kit_expect_loss(unsigned int allowed);
+#define KIT_LOSS_MISSED                                                                            \
+	(1U << FT_LOSS_MISSED_TRANSITION | 1U << FT_LOSS_MISSED_OPEN | 1U << FT_LOSS_MISSED_CLOSE)
+
+/* --- sockets: addresses are text, IPv6 if they hold a colon --- */
+
+/* Listen on addr:port; port 0: any free one. */
+int kit_listen(const char *addr, uint16_t port);
+int kit_listen_at(int protocol, const char *addr, uint16_t port, int backlog);
+/* Connect, from a given address and port if `from` is not NULL. -errno when refused etc. */
+int kit_connect(const char *addr, uint16_t port);
+int kit_connect_from(const char *from, uint16_t from_port, const char *addr, uint16_t port);
+/* The same without waiting: the socket, or -errno if it failed at once. */
+int kit_connect_begin(const char *from, uint16_t from_port, const char *addr, uint16_t port);
+int kit_accept(int listener);
+
+struct kit_pair {
+	int client, server;
+};
+struct kit_pair kit_pair(int listener, const char *addr, uint16_t port);
+
+void kit_reset(int fd);	    /* close with linger 0: a RST */
+void kit_await_end(int fd); /* read to the end, or to the RST */
+void kit_send(int fd, size_t bytes);
+uint16_t kit_port(int fd); /* local */
+void kit_close_client_first(struct kit_pair p);
+void kit_close_server_first(struct kit_pair p);
+void kit_sleep_ms(unsigned int ms);
+/* Run a command in the test's namespaces; its first output line in out (may be NULL). */
+int kit_run(const char *command, char *out, size_t size);
+const char *kit_conngen(void); /* path of the generator */
+
+#endif

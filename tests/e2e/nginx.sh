@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Every number against those who must know it: nginx's own counter, the kernel's, ab's and ss's.
+# Two nginx in a chain under 100 000 connections and more: with `Connection: close` towards the
+# second, then with keep-alive on both sides.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+# Both ends of both connections are hops, so that together they are all TCP of the namespace.
+cat >"$W/fantail.conf" <<E2
+interval = "200ms";
+hops = (
+  { name = "client"; connect = "127.0.0.1:8080"; },
+  { name = "front"; accept = "8080"; },
+  { name = "upstream"; connect = "127.0.0.1:3000"; from = "front"; process = "front"; },
+  { name = "app"; accept = "3000"; from = "upstream"; }
+);
+E2
+
+back_server='server { listen 127.0.0.1:3000 backlog=4096; keepalive_requests 1000000;
+	location / { return 200 "app\n"; } }'
+front_server='server { listen 127.0.0.1:8080 backlog=4096; keepalive_requests 1000000;
+	location / { proxy_pass http://app; PROXY } }'
+front_close="upstream app { server 127.0.0.1:3000; } ${front_server/PROXY/}"
+front_keep="upstream app { server 127.0.0.1:3000; keepalive 64; keepalive_requests 1000000; }
+	${front_server/PROXY/proxy_http_version 1.1; proxy_set_header Connection \"\";}"
+
+# Everything that has to be equal once the connections rest. $1 says when.
+agree() {
+	local client front upstream app
+	settle
+	read -r client front upstream app < <(hops '[.hops[].opened] | @tsv')
+	equal "$1: front opened = accepted by nginx" "$front" "$(nginx_accepts front)"
+	equal "$1: app opened = accepted by the second nginx" "$app" "$(nginx_accepts app)"
+	equal "$1: front + app opened = the kernel's PassiveOpens" \
+		$((front + app)) "$(snmp TcpPassiveOpens)"
+	equal "$1: client + upstream opened = the kernel's ActiveOpens" \
+		$((client + upstream)) "$(snmp TcpActiveOpens)"
+	equal "$1: upstream opened = ActiveOpens without the client's" \
+		"$upstream" $(($(snmp TcpActiveOpens) - front))
+	equal "$1: opened = closed + active, for each hop" \
+		"$(hops '[.hops[] | .opened - ([.closed[]] | add) - .active] | @csv')" 0,0,0,0
+	equal "$1: no connect failed" "$(hops '[.hops[].failed[]] | add')" 0
+	holds "$1: flow ratio of the edge = upstream / front" \
+		jq -e ".edges[] | select(.to == \"upstream\") | .flow.start * $front - $upstream |
+			fabs < 0.001 * $front" "$W/hops.json"
+	no_loss
+}
+
+# The flow table is what ss sees, socket by socket, and so are the gauges.
+table_is_ss() {
+	inside ss -Htan | awk '$1 != "LISTEN" && $1 != "TIME-WAIT" { print $1, $4, $5 }' |
+		sed 's/^ESTAB /ESTABLISHED /; s/^\([A-Z0-9]*\)-\([A-Z0-9]*\)-*\([0-9]*\) /\1_\2\3 /' |
+		sort >"$W/ss"
+	show flows --limit 100000 | jq -r '.flows[] | "\(.state) \(.local) \(.remote)"' |
+		sort >"$W/flows"
+	holds "$1: the flow table is what ss lists, all $(wc -l <"$W/ss") sockets" \
+		diff "$W/ss" "$W/flows"
+	hops '.hops[] | "\(.name) \(.active) \(.states.established)"' >"$W/gauges"
+	inside ss -Htan state established | awk '{
+			split($3, local, ":"); split($4, remote, ":")
+			n[local[2] == 8080 ? "front" : local[2] == 3000 ? "app" :
+				remote[2] == 8080 ? "client" : "upstream"]++
+		} END { split("client front upstream app", hop, " ")
+			for (i = 1; i <= 4; i++) print hop[i], n[hop[i]] + 0, n[hop[i]] + 0 }' >"$W/counted"
+	holds "$1: active and established = ss's count: $(tr '\n' ';' <"$W/counted")" \
+		diff "$W/counted" "$W/gauges"
+}
+
+make_netns
+nginx_start app "$back_server"
+nginx_start front "$front_close"
+agent -c "$W/fantail.conf" --netns "$NS"
+equal "nothing is counted before anything happens" "$(hops '[.hops[].opened] | add')" 0
+
+inside ab -q -n 50000 -c 50 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs" "$(tail -n 3 "$W/ab")"
+agree "close"
+made=$(awk '/^Complete requests:/ { print $3 }' "$W/ab")
+holds "close: at least the $made connections of ab, and as many upstream" jq -e \
+	".hops[1].opened >= $made and .hops[1].opened <= $made + 50 and .hops[2].opened == .hops[1].opened" \
+	"$W/hops.json"
+
+# keep-alive: connections that stay, and so a flow table with something in it
+stop "$PID_FRONT" QUIT
+nginx_start front "$front_keep"
