@@ -22,6 +22,10 @@
 #ifndef FT_ENGINE_BPF_H
 #define FT_ENGINE_BPF_H
 
+/* Rare paths go out of the way: after all that TCP has done, this code comes from the second
+ * level cache, so its cost is the lines that a common event touches. */
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 static const __u32 lifetime_bounds_ms[FT_NLIFETIME - 1] = FT_LIFETIME_BOUNDS_MS;
 
 static __always_inline struct ft_hop_stats *stats_of(const struct event *ev, __u32 hop)
@@ -65,11 +69,6 @@ static __always_inline __u8 fin_of(__u32 state)
 	default:
 		return 0;
 	}
-}
-
-static __always_inline void touch(struct ft_flow *f, __u64 now)
-{
-	f->changed_ticks = now >> FT_TICK_SHIFT;
 }
 
 static __always_inline void enter_state(struct ft_flow *f, __u32 state)
@@ -194,22 +193,23 @@ static __always_inline void bury(const struct event *ev, const struct ft_flow *f
  * Give the flow its entry. known: what the table holds for this socket now, or NULL. A flow
  * that finds no place is counted all the same, and named in loss.
  */
-static __always_inline void remember(const struct event *ev, const struct ft_flow *f,
+static __always_inline void remember(const struct event *ev, struct ft_flow *f,
 				     struct ft_flow *known)
 {
 	__u64 key = ev->key;
 	long err;
 
+	f->audit = control.audit;
 	if (known) {
-		if (known->state != FT_CLOSE)
+		if (unlikely(known->state != FT_CLOSE))
 			bury(ev, known);
-		known->changed_ticks = f->changed_ticks; /* first: ft_sweep spares it */
+		known->audit = f->audit; /* first, so that ft_sweep spares it */
 		barrier();
 		*known = *f;
 		return;
 	}
 	err = bpf_map_update_elem(&ft_flows, &key, f, BPF_ANY);
-	if (!err) {
+	if (!unlikely(err)) {
 		__sync_fetch_and_add(&entries, 1);
 		return;
 	}
@@ -261,12 +261,11 @@ static __always_inline void begin_connect(const struct event *ev)
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s) {
-		if (control.discover)
+		if (unlikely(control.discover))
 			note_candidate(&f, comm);
 		return;
 	}
 	f.hop = hop;
-	touch(&f, ev_now(ev));
 	enter_state(&f, FT_SYN_SENT);
 	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
 	remember(ev, &f, bpf_map_lookup_elem(&ft_flows, &ev->key));
@@ -284,7 +283,7 @@ static __always_inline void open_unknown(const struct event *ev, struct ft_flow 
 	ev_tuple(ev, &f);
 	if (ev->old == FT_SYN_SENT)
 		f.flags |= FT_FLOW_CONNECT;
-	else if (control.accept_comm)
+	else if (unlikely(control.accept_comm))
 		ev_listener(ev, &f, comm);
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
@@ -292,7 +291,6 @@ static __always_inline void open_unknown(const struct event *ev, struct ft_flow 
 		return;
 	f.hop = hop;
 	f.opened_ns = ev_segment(ev);
-	touch(&f, f.opened_ns);
 	/* Its first state was not counted: a child's never is (older kernels fill in its ports
 	 * later), a connect's only if that began before we did. */
 	if (!(f.flags & FT_FLOW_CONNECT))
@@ -319,12 +317,11 @@ static __always_inline void establish(const struct event *ev)
 	s = stats_of(ev, f->hop);
 	if (!s)
 		return;
-	if (f->state != ev->old)
+	if (unlikely(f->state != ev->old))
 		catch_up(ev, s, f, ev->old);
 	ev_tuple(ev, f); /* the local port is known now */
 	f->flags |= FT_FLOW_OPEN;
 	f->opened_ns = ev_segment(ev);
-	touch(f, f->opened_ns);
 	enter_state(f, FT_ESTABLISHED);
 	count_transition(ev, s, ev->old, FT_ESTABLISHED);
 	add(ev, &s->opened, 1);
@@ -374,7 +371,7 @@ static __always_inline struct ft_flow *entry_of(const struct event *ev)
 	struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &ev->key);
 	struct ft_hop_stats *s;
 
-	if (!f || f->state == ev->old)
+	if (!f || !unlikely(f->state != ev->old))
 		return f;
 	if (f->state == FT_CLOSE)
 		return NULL;
@@ -396,11 +393,10 @@ static __always_inline void step(const struct event *ev)
 	struct ft_flow unknown = {};
 	struct ft_hop_stats *s;
 
-	if (!f) {
+	if (unlikely(!f)) {
 		s = without_entry(ev, &unknown);
 		if (!s)
 			return;
-		touch(&unknown, ev_segment(ev));
 		enter_state(&unknown, ev->new);
 		count_transition(ev, s, ev->old, ev->new);
 		if (!control.overflow)
@@ -410,7 +406,6 @@ static __always_inline void step(const struct event *ev)
 	s = stats_of(ev, f->hop);
 	if (!s)
 		return;
-	touch(f, ev_segment(ev));
 	enter_state(f, ev->new);
 	count_transition(ev, s, ev->old, ev->new);
 }
@@ -440,7 +435,7 @@ static __always_inline void end(const struct event *ev)
 	struct ft_flow *f = entry_of(ev);
 	struct ft_hop_stats *s;
 
-	if (!f) {
+	if (unlikely(!f)) {
 		end_without_entry(ev);
 		return;
 	}

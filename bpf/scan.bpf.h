@@ -90,8 +90,6 @@ static __always_inline void fill_flow(const struct event *ev, __u32 state)
 	if (!s)
 		return;
 	f.hop = hop;
-	f.audit = control.audit;
-	touch(&f, bpf_ktime_get_ns());
 	enter_state(&f, state);
 	if (state != FT_SYN_SENT)
 		f.flags |= FT_FLOW_OPEN;
@@ -134,7 +132,7 @@ struct {
 	__type(value, __u32);
 } ft_walked SEC(".maps");
 
-/* After a walk: an entry that it did not meet belongs to a socket that is gone. */
+/* After a walk: an entry that walks do not meet belongs to a socket that is gone. */
 SEC("iter/bpf_map_elem")
 int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
 {
@@ -142,11 +140,13 @@ int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
 	struct ft_flow *f = ctx->value;
 	struct event ev = {.atomic = true};
 	__u32 netns, *walked;
+	__u8 missed;
 
 	if (!key || !f)
 		return 0;
-	if (f->state == FT_CLOSE || f->audit == (__u8)control.audit ||
-	    (__s32)(f->changed_ticks - control.audit_ticks) >= 0)
+	/* Two walks missed it: a connect may be between its steps during one. */
+	missed = control.audit - f->audit;
+	if (f->state == FT_CLOSE || missed < 2)
 		return 0;
 	netns = f->netns;
 	walked = bpf_map_lookup_elem(&ft_walked, &netns);

@@ -216,7 +216,7 @@ static __always_inline void account(struct sock *sk, int old, int new)
 		.context = context_of(sk),
 	};
 
-	if (old == FT_LISTEN || new == FT_LISTEN)
+	if (unlikely(old == FT_LISTEN || new == FT_LISTEN))
 		listener_changed(&ev);
 	else
 		transit(&ev);

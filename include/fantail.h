@@ -97,19 +97,18 @@ enum ft_loss {
  */
 struct ft_flow {
 	__u8 laddr[16], raddr[16];
-	__u16 lport, rport;  /* lport is 0 until a connect is established */
-	__u8 hop;	     /* index into the hop arrays */
-	__u8 state;	     /* enum ft_state */
-	__u8 flags;	     /* FT_FLOW_* */
-	__u8 audit;	     /* the last walk that met the socket, modulo 256 */
-	__u64 opened_ns;     /* when it reached ESTABLISHED; 0 if that was not seen */
-	__u32 changed_ticks; /* last transition: CLOCK_MONOTONIC ns >> FT_TICK_SHIFT, wraps */
-	__u32 path;	     /* states visited, 4 bits each, the newest lowest, at most 8 */
-	__u32 netns;	     /* inode number of the network namespace; 0 unknown (sockops) */
-	__u32 pid;	     /* tgid that called connect(); 0 unknown */
+	__u16 lport, rport; /* lport is 0 until a connect is established */
+	__u8 hop;	    /* index into the hop arrays */
+	__u8 state;	    /* enum ft_state */
+	__u8 flags;	    /* FT_FLOW_* */
+	__u8 audit;	    /* the last walk that met the socket, modulo 256 */
+	__u64 opened_ns;    /* when it reached ESTABLISHED; 0 if that was not seen */
+	__u32 pad;
+	__u32 path;  /* states visited, 4 bits each, the newest lowest, at most 8 */
+	__u32 netns; /* inode number of the network namespace; 0 unknown (sockops) */
+	__u32 pid;   /* tgid that called connect(); 0 unknown */
 };
 FT_ABI_SIZE(ft_flow, 64);
-#define FT_TICK_SHIFT	    20
 #define FT_FLOW_OPEN	    1  /* reached ESTABLISHED: it counts in `active` */
 #define FT_FLOW_PREEXISTING 2  /* was open when counting began */
 #define FT_FLOW_FIN_LOCAL   4  /* this end sent the first FIN */
@@ -148,14 +147,14 @@ FT_ABI_SIZE(ft_totals, 88);
 
 /* One way to match a flow; the first match wins. A hop has one rule per address. */
 struct ft_rule {
-	__u64 peer[2], peer_mask[2];   /* remote prefix, network order; mask 0 matches all */
-	__u64 local[2], local_mask[2]; /* local prefix */
-	__u64 comm_tag;		       /* FT_COMM_TAG of the process name, if FT_RULE_COMM */
-	__u16 port_lo, port_hi;	       /* accept: local port; connect: remote port */
+	__u16 port_lo, port_hi; /* accept: local port; connect: remote port */
 	__u8 side;
 	__u8 hop;
 	__u8 flags; /* FT_RULE_* */
 	__u8 pad;
+	__u64 comm_tag;		       /* FT_COMM_TAG of the process name, if FT_RULE_COMM */
+	__u64 peer[2], peer_mask[2];   /* remote prefix, network order; mask 0 matches all */
+	__u64 local[2], local_mask[2]; /* local prefix */
 };
 FT_ABI_SIZE(ft_rule, 80);
 #define FT_RULE_NOT_PEER 1 /* the peer prefix must not match */
@@ -190,10 +189,8 @@ struct ft_control {
 	__u32 connect_comm; /* 1: some connect rule does */
 	__u32 table;	    /* which of the two rule tables is in force */
 	__u32 audit;	    /* number of the walk under way; stamped on what it meets */
-	__u32 audit_ticks;  /* entries that changed later are none of its business */
-	__u32 pad;
 };
-FT_ABI_SIZE(ft_control, 40);
+FT_ABI_SIZE(ft_control, 32);
 enum ft_phase {
 	FT_PHASE_OFF,	/* programs return at once (until all of them are attached) */
 	FT_PHASE_FILL,	/* counting; a walk is finding what was open before */

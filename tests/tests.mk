@@ -36,9 +36,13 @@ $(O)/bpftest/tests: $(BPFTEST:%=tests/bpf/%.c) $(wildcard tests/bpf/kit*.c) $(BP
 	$(say) TEST $@
 	$(Q)$(CC) $(TEST_CFLAGS) -Itests/bpf -o $@ $^ $(LIBS) -lcriterion -pthread
 
-$(O)/lib/bench: tests/lib/bench.c $(BPFTEST_OBJS) | $(O)/lib
+$(O)/bpf/floor.o: tests/lib/floor.bpf.c | $(O)/bpf
+	$(say) BPF $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/lib/bench: tests/lib/bench.c $(O)/floor.skel.h $(BPFTEST_OBJS) | $(O)/lib
 	$(say) CC $@
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 
 test-root: $(O)/fantail $(O)/bpftest/tests $(O)/lib/conngen
 	$(Q)scripts/check-root $(O)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -258,20 +257,14 @@ int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owne
 	return err ? err : set_phase(p, FT_PHASE_COUNT);
 }
 
-#define AUDIT_GRACE_NS 1000000000ULL /* a connect may be between its steps */
-
 static int begin_audit(struct ft_probe *p, const uint32_t *inode, size_t n)
 {
 	struct ft_control control;
-	struct timespec now;
 	int err = get_control(p, &control);
 
 	if (err)
 		return err;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	control.audit++;
-	control.audit_ticks =
-		(now.tv_sec * 1000000000ULL + now.tv_nsec - AUDIT_GRACE_NS) >> FT_TICK_SHIFT;
 	for (size_t i = 0; i < n; i++)
 		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &control.audit, BPF_ANY);
 	return set_control(p, &control);

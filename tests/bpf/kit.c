@@ -31,7 +31,7 @@ static struct ft_probe probe[FT_NSOURCES] = {FT_PROBE_NONE, FT_PROBE_NONE};
 static struct ft_snapshot snap[FT_NSOURCES];
 static struct ft_netns own;
 static unsigned int loaded; /* KIT_* */
-static char cgroup[PATH_MAX], cgroup_home[PATH_MAX];
+static char cgroup[PATH_MAX], cgroup_home[2 * PATH_MAX];
 
 void kit_sleep_ms(unsigned int ms)
 {
@@ -79,7 +79,7 @@ static void find_cgroup2(char *ret, size_t size)
 
 static void move_to(const char *dir)
 {
-	char path[PATH_MAX + 16];
+	char path[2 * PATH_MAX + 16];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
@@ -91,7 +91,7 @@ static void remove_stale_cgroups(const char *root)
 {
 	DIR *d = opendir(root);
 	const struct dirent *e;
-	char path[PATH_MAX];
+	char path[PATH_MAX + sizeof(e->d_name)];
 
 	while (d && (e = readdir(d))) {
 		if (strncmp(e->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) ||
@@ -119,8 +119,7 @@ void kit_enter_cgroup(void)
 	if (f)
 		fclose(f);
 	line[strcspn(line, "\n")] = 0;
-	cr_assert_lt(snprintf(cgroup_home, sizeof(cgroup_home), "%s%s", root, line + 3),
-		     (int)sizeof(cgroup_home));
+	snprintf(cgroup_home, sizeof(cgroup_home), "%s%s", root, line + 3);
 	snprintf(cgroup, sizeof(cgroup), "%s/" CGROUP_PREFIX "%d", root, getpid());
 	cr_assert_eq(mkdir(cgroup, 0755), 0, "%s: %m", cgroup);
 	move_to(cgroup);
@@ -278,7 +277,7 @@ static unsigned int state_of(const char *name, size_t len)
 	return 0;
 }
 
-void kit_path(struct ft_hop_stats *e, uint64_t n, const char *states)
+void kit_path(struct kit_hop *e, uint64_t n, const char *states)
 {
 	int from = -1;
 
@@ -303,6 +302,15 @@ static uint64_t lifetimes(const struct ft_hop_stats *s)
 	return sum;
 }
 
+static uint64_t active(const struct kit_hop *e)
+{
+	uint64_t closed = 0;
+
+	for (int i = 0; i < FT_NCLOSED; i++)
+		closed += e->closed[i];
+	return e->opened + e->preexisting - closed;
+}
+
 struct message {
 	char text[2048];
 	size_t len;
@@ -321,15 +329,17 @@ static bool same(struct message *m, const char *what, const char *which, uint64_
 	return false;
 }
 
-static bool agrees(const struct ft_hop_stats *s, const struct ft_hop_stats *e, struct message *m)
+static bool agrees(const struct ft_hop_stats *s, const struct kit_hop *e, struct message *m)
 {
 	bool ok = same(m, "opened", "", s->opened, e->opened);
+	uint64_t closed = 0;
 	char cell[64];
 
-	m->text[m->len] = 0;
 	ok &= same(m, "preexisting", "", s->preexisting, e->preexisting);
-	for (int i = 0; i < FT_NCLOSED; i++)
+	for (int i = 0; i < FT_NCLOSED; i++) {
+		closed += e->closed[i];
 		ok &= same(m, "closed ", ft_closed_name(i), s->closed[i], e->closed[i]);
+	}
 	for (int i = 0; i < FT_NFAILED; i++)
 		ok &= same(m, "failed ", ft_failed_name(i), s->failed[i], e->failed[i]);
 	for (int i = 0; i < FT_NSTATES * FT_NSTATES; i++) {
@@ -337,12 +347,10 @@ static bool agrees(const struct ft_hop_stats *s, const struct ft_hop_stats *e, s
 			 ft_state_name(i % FT_NSTATES));
 		ok &= same(m, "", cell, (&s->transition[0][0])[i], (&e->transition[0][0])[i]);
 	}
-	return ok & same(m, "lifetimes", "", lifetimes(s),
-			 e->lifetime_sum_ns ? e->lifetime_sum_ns - 1
-					    : ft_hop_closed(e) - e->preexisting);
+	return ok & same(m, "lifetimes", "", lifetimes(s), closed - e->untimed);
 }
 
-static bool hop_agrees(const char *hop, const struct ft_hop_stats *e, struct message *m)
+static bool hop_agrees(const char *hop, const struct kit_hop *e, struct message *m)
 {
 	const struct ft_hop_stats *seen[FT_NSOURCES] = {NULL};
 	bool ok = true;
@@ -370,7 +378,7 @@ static bool hop_agrees(const char *hop, const struct ft_hop_stats *e, struct mes
 	return ok;
 }
 
-void kit_expect(const char *hop, const struct ft_hop_stats *e)
+void kit_expect(const char *hop, const struct kit_hop *e)
 {
 	static struct message m;
 	unsigned int waited = 0;
@@ -398,7 +406,7 @@ void kit_expect_loss(unsigned int allowed)
 	}
 }
 
-void kit_expect_all(const struct ft_hop_stats *e, unsigned int n)
+void kit_expect_all(const struct kit_hop *e, unsigned int n)
 {
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		if (!(loaded & 1U << door))
@@ -411,7 +419,7 @@ void kit_expect_all(const struct ft_hop_stats *e, unsigned int n)
 	kit_expect_loss(0);
 	for (unsigned int door = 0; door < FT_NSOURCES; door++)
 		for (unsigned int i = 0; (loaded & 1U << door) && i < n; i++)
-			cr_assert_eq(kit_flows(door, i), ft_hop_active(&e[i]),
+			cr_assert_eq(kit_flows(door, i), active(&e[i]),
 				     "the %s door's table has not the active flows of hop %u",
 				     ft_source_name(door), i);
 }

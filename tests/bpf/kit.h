@@ -74,19 +74,27 @@ bool kit_find_flow(enum ft_source source, int hop, uint16_t rport, uint64_t *ret
 #define KIT_ACCEPTED  "LISTEN SYN_RECV ESTABLISHED "
 #define KIT_CONNECTED "CLOSE SYN_SENT ESTABLISHED "
 
+/* What a hop should have. */
+struct kit_hop {
+	uint64_t opened, preexisting;
+	uint64_t closed[FT_NCLOSED], failed[FT_NFAILED];
+	uint64_t transition[FT_NSTATES][FT_NSTATES];
+	uint64_t untimed; /* closed flows without a lifetime: their opening was not seen */
+};
+
 /* Add n flows that went through these states to the matrix of *e. */
-void kit_path(struct ft_hop_stats *e, uint64_t n, const char *states);
+void kit_path(struct kit_hop *e, uint64_t n, const char *states);
 
 /*
  * Every loaded door has exactly these counters for this hop - each cell of the matrix, opened,
- * preexisting, closed, failed - now or within two seconds (the last segments of a close may
- * be on their way), and they stay. Lifetimes: one per close of a flow that was seen opening
- * (unless e->lifetime_sum_ns says how many that are), and the same buckets at all doors.
+ * preexisting, closed, failed, one lifetime per close - now or within two seconds (the last
+ * segments of a close may be on their way), and they stay. If both doors are loaded, their
+ * lifetimes are in the same buckets.
  */
-void kit_expect(const char *hop, const struct ft_hop_stats *e);
+void kit_expect(const char *hop, const struct kit_hop *e);
 /* As above for the hops 0..n-1, and then: nothing was lost, no flow is left in the table
  * beyond the active ones. */
-void kit_expect_all(const struct ft_hop_stats *e, unsigned int n);
+void kit_expect_all(const struct kit_hop *e, unsigned int n);
 /* Loss counters are 0 but for those whose bit is set in `allowed` (1 << FT_LOSS_…). */
 void kit_expect_loss(unsigned int allowed);
 #define KIT_LOSS_MISSED                                                                            \

@@ -2,29 +2,29 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Every number against those who must know it: nginx's own counter, the kernel's, ab's and ss's.
 # Two nginx in a chain under 100 000 connections and more: with `Connection: close` towards the
-# second, then with keep-alive on both sides.
+# second nginx, then with keep-alive on both sides.
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
 
 # Both ends of both connections are hops, so that together they are all TCP of the namespace.
-cat >"$W/fantail.conf" <<E2
+cat >"$W/fantail.conf" <<TEXT
 interval = "200ms";
 hops = (
-  { name = "client"; connect = "127.0.0.1:8080"; },
-  { name = "front"; accept = "8080"; },
+  { name = "client"; connect = "127.0.0.1:8080-8081"; },
+  { name = "front"; accept = "8080-8081"; },
   { name = "upstream"; connect = "127.0.0.1:3000"; from = "front"; process = "front"; },
   { name = "app"; accept = "3000"; from = "upstream"; }
 );
-E2
-
-back_server='server { listen 127.0.0.1:3000 backlog=4096; keepalive_requests 1000000;
+TEXT
+app='server { listen 127.0.0.1:3000 backlog=4096; keepalive_requests 1000000;
 	location / { return 200 "app\n"; } }'
-front_server='server { listen 127.0.0.1:8080 backlog=4096; keepalive_requests 1000000;
-	location / { proxy_pass http://app; PROXY } }'
-front_close="upstream app { server 127.0.0.1:3000; } ${front_server/PROXY/}"
-front_keep="upstream app { server 127.0.0.1:3000; keepalive 64; keepalive_requests 1000000; }
-	${front_server/PROXY/proxy_http_version 1.1; proxy_set_header Connection \"\";}"
+front='keepalive_requests 1000000;
+	upstream app { server 127.0.0.1:3000; }
+	upstream app_kept { server 127.0.0.1:3000; keepalive 64; keepalive_requests 1000000; }
+	server { listen 127.0.0.1:8080 backlog=4096; location / { proxy_pass http://app; } }
+	server { listen 127.0.0.1:8081 backlog=4096; location / { proxy_pass http://app_kept;
+		proxy_http_version 1.1; proxy_set_header Connection ""; } }'
 
 # Everything that has to be equal once the connections rest. $1 says when.
 agree() {
@@ -68,19 +68,42 @@ table_is_ss() {
 		diff "$W/counted" "$W/gauges"
 }
 
+# one_shot CONNECTIONS PORT - with ab, which opens one for each request
+one_shot() {
+	inside ab -q -n "$1" -c 50 "http://127.0.0.1:$2/" >"$W/ab" 2>&1 ||
+		die "ab runs" "$(tail -n 3 "$W/ab")"
+	awk '/^Failed requests:/ { exit $3 > 0 }' "$W/ab" || die "ab gets its answers"
+}
+
 make_netns
-nginx_start app "$back_server"
-nginx_start front "$front_close"
+nginx_start app "$app"
+nginx_start front "$front"
 agent -c "$W/fantail.conf" --netns "$NS"
 equal "nothing is counted before anything happens" "$(hops '[.hops[].opened] | add')" 0
 
-inside ab -q -n 50000 -c 50 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs" "$(tail -n 3 "$W/ab")"
+one_shot 50000 8080
 agree "close"
-made=$(awk '/^Complete requests:/ { print $3 }' "$W/ab")
-holds "close: at least the $made connections of ab, and as many upstream" jq -e \
-	".hops[1].opened >= $made and .hops[1].opened <= $made + 50 and .hops[2].opened == .hops[1].opened" \
-	"$W/hops.json"
+equal "close: one upstream connection for each" \
+	"$(hops 'hop("upstream").opened')" "$(hops 'hop("front").opened')"
 
-# keep-alive: connections that stay, and so a flow table with something in it
-stop "$PID_FRONT" QUIT
-nginx_start front "$front_keep"
+start inside wrk -t 2 -c 50 -d 3s http://127.0.0.1:8081/ >"$W/wrk"
+wrk=$PID
+sleep 1.5
+equal "keep-alive: the 50 connections that wrk holds are active" "$(hops 'hop("front").active')" 50
+wait "$wrk"
+one_shot 50000 8081
+agree "keep-alive"
+holds "keep-alive: few upstream connections for many" \
+	jq -e '.hops[1].opened > 100000 and .hops[2].opened < 51000' "$W/hops.json"
+
+# connections that stay: what nginx keeps towards the app, and five idle clients
+start inside bash -c 'for _ in 1 2 3 4 5; do exec {fd}<>/dev/tcp/127.0.0.1/8081; done; exec sleep 60'
+five() {
+	[ "$(hops 'hop("front").active')" = 5 ]
+}
+until_true 5 five
+table_is_ss "at rest"
+
+stop "$AGENT"
+holds "a clean stop removes the pins" test ! -e "$PINS"
+holds "and the textfile" test ! -e "$PROM"

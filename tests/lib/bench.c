@@ -1,60 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bench - one counting session around a command: loads the programs, enables the kernel's
- * program statistics, runs the command, and prints what was counted and what it cost as one
- * JSON line. Used by scripts/bench and the exactness test.
+ * bench - one session around a command: attaches something, runs the command, and prints
+ * what was counted and what it cost as one JSON line. For scripts/bench and by hand.
  *
- *	bench [-s tracepoint|single|sockops] [-c CGROUP] [-p PORT[-PORT]] [-q] -- COMMAND…
+ *	bench [-s WHAT] [-c CGROUP] [-p PORT[-PORT]] [-m FLOWS] [-x PREFIX] [-q] [-v] [--] COMMAND…
  *
- * single: only the first of the two programs, to show what nesting loses without the
- * second. -q: without program statistics (they cost time themselves).
+ * WHAT: tracepoint (default), sockops, single (the first of the two programs alone: what
+ * nesting loses without the second), floor, floor-sockops (programs that do nothing), none,
+ * watch (attach nothing; sum the programs of another tool, -x PREFIX, while it runs).
+ * -q: without the kernel's program statistics, which cost time themselves. -v: per program.
+ * Run time is summed over the programs whose names begin with PREFIX (default: ours).
  */
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "floor.skel.h"
 #include "netns.h"
 #include "probe.h"
 #include "tcp.h"
 
-struct program_cost {
+#define MAX_PROGRAMS 256
+
+struct program {
+	uint32_t id;
+	char name[16];
 	uint64_t run_ns, runs, misses;
 };
 
-/* Sum over every program whose name starts with `prefix`. */
-static void read_cost(const char *prefix, struct program_cost *ret)
+struct bench {
+	const char *what, *cgroup, *port, *prefix;
+	uint32_t max_flows;
+	bool quiet, verbose;
+	struct ft_probe probe;
+	struct ft_floor *floor;
+	struct ft_netns ns;
+	struct program before[MAX_PROGRAMS], cost;
+	size_t nbefore;
+};
+
+static size_t read_programs(struct program row[MAX_PROGRAMS])
 {
 	uint32_t id = 0;
+	size_t n = 0;
 
-	*ret = (struct program_cost){0};
-	while (!bpf_prog_get_next_id(id, &id)) {
+	while (n < MAX_PROGRAMS && !bpf_prog_get_next_id(id, &id)) {
 		struct bpf_prog_info info = {0};
 		uint32_t len = sizeof(info);
 		int fd = bpf_prog_get_fd_by_id(id);
 
 		if (fd < 0)
 			continue;
-		if (!bpf_obj_get_info_by_fd(fd, &info, &len) &&
-		    !strncmp((char *)info.name, prefix, strlen(prefix))) {
-			if (getenv("BENCH_PROGRAMS"))
-				fprintf(stderr, "bench: %s %llu runs %.1f ns\n", info.name,
-					(unsigned long long)info.run_cnt,
-					(double)info.run_time_ns / info.run_cnt);
-			ret->run_ns += info.run_time_ns;
-			ret->runs += info.run_cnt;
-			ret->misses += info.recursion_misses;
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+			row[n] = (struct program){id, "", info.run_time_ns, info.run_cnt,
+						  info.recursion_misses};
+			memcpy(row[n++].name, info.name, sizeof(row[0].name));
 		}
 		close(fd);
 	}
+	return n;
 }
 
-static void two_hops(struct ft_config *c, const char *port)
+/* What ran since `before`, summed. */
+static void read_cost(struct bench *b)
+{
+	struct program now[MAX_PROGRAMS];
+	size_t n = read_programs(now);
+
+	for (size_t i = 0; i < n; i++) {
+		struct program *p = &now[i];
+
+		if (strncmp(p->name, b->prefix, strlen(b->prefix)))
+			continue;
+		for (size_t j = 0; j < b->nbefore; j++)
+			if (b->before[j].id == p->id) {
+				p->run_ns -= b->before[j].run_ns;
+				p->runs -= b->before[j].runs;
+				p->misses -= b->before[j].misses;
+			}
+		b->cost.run_ns += p->run_ns;
+		b->cost.runs += p->runs;
+		b->cost.misses += p->misses;
+		if (b->verbose && p->runs)
+			fprintf(stderr, "bench: %-15.15s %9llu runs %7.1f ns each\n", p->name,
+				(unsigned long long)p->runs, (double)p->run_ns / p->runs);
+	}
+}
+
+static int two_hops(struct ft_config *c, const char *port)
 {
 	char err[128], text[64];
 
@@ -66,13 +107,59 @@ static void two_hops(struct ft_config *c, const char *port)
 		snprintf(h->name, sizeof(h->name), "%s", i ? "out" : "in");
 		snprintf(text, sizeof(text), i ? ":%s" : "%s", port);
 		h->side = i ? FT_CONNECT : FT_ACCEPT;
-		if (ft_endpoint_parse(text, &h->endpoint[0], err, sizeof(err))) {
-			fprintf(stderr, "bench: %s\n", err);
-			exit(2);
-		}
+		if (ft_endpoint_parse(text, &h->endpoint[0], err, sizeof(err)))
+			return -EINVAL;
 		h->nendpoints = 1;
 	}
 	snprintf(c->hop[1].from, sizeof(c->hop[1].from), "in");
+	return 0;
+}
+
+static int attach_fantail(struct bench *b)
+{
+	struct ft_probe_options o = {
+		.source = strcmp(b->what, "sockops") ? FT_SOURCE_TRACEPOINT : FT_SOURCE_SOCKOPS,
+		.cgroup = b->cgroup,
+		.max_flows = b->max_flows,
+		.single = !strcmp(b->what, "single"),
+	};
+	struct ft_config *c = calloc(1, sizeof(*c));
+	char why[256];
+	int err = c ? two_hops(c, b->port) : -ENOMEM;
+
+	if (!err)
+		err = ft_probe_load(&b->probe, &o, why, sizeof(why));
+	if (!err)
+		err = ft_netns_own(&b->ns);
+	if (!err)
+		err = ft_probe_set_hops(&b->probe, c);
+	if (!err)
+		err = ft_probe_start(&b->probe, b->ns.fd, b->ns.n, false);
+	free(c);
+	return err;
+}
+
+static int attach_floor(struct bench *b)
+{
+	int fd;
+
+	b->floor = ft_floor__open_and_load();
+	if (!b->floor)
+		return -errno;
+	if (!strcmp(b->what, "floor"))
+		return bpf_program__attach(b->floor->progs.floor_state) ? 0 : -errno;
+	fd = open(b->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && bpf_program__attach_cgroup(b->floor->progs.floor_sockops, fd) ? 0
+											: -errno;
+}
+
+static int attach(struct bench *b)
+{
+	if (!strcmp(b->what, "none") || !strcmp(b->what, "watch"))
+		return 0;
+	if (!strncmp(b->what, "floor", 5))
+		return attach_floor(b);
+	return attach_fantail(b);
 }
 
 static int run(char **argv)
@@ -90,95 +177,101 @@ static int run(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void print(const struct ft_probe *p, const struct program_cost *cost, int status)
+static unsigned long long failed(const struct ft_hop_stats *s)
+{
+	return s->failed[0] + s->failed[1] + s->failed[2] + s->failed[3];
+}
+
+static void print_counts(const struct bench *b)
 {
 	struct ft_snapshot *s = calloc(1, sizeof(*s));
-	uint64_t loss = 0;
+	unsigned long long loss = 0;
 
-	if (!s || ft_probe_snapshot(p, s))
+	if (!s || ft_probe_snapshot(&b->probe, s))
 		exit(1);
-	for (int i = 0; i < FT_NLOSS; i++)
+	for (int i = 0; i < FT_NLOSS; i++) {
 		loss += s->totals.loss[i];
-	printf("{\"accepted\":%llu,\"connected\":%llu,\"accept_closed\":%llu,\"connect_closed\":%llu,"
-	       "\"accept_active\":%llu,\"connect_active\":%llu,\"failed\":%llu,"
-	       "\"loss\":%llu,\"rescued\":%llu,\"run_ns\":%llu,\"runs\":%llu,"
-	       "\"recursion_misses\":%llu,\"status\":%d}\n",
-	       (unsigned long long)s->stats[0].opened, (unsigned long long)s->stats[1].opened,
-	       (unsigned long long)ft_hop_closed(&s->stats[0]),
-	       (unsigned long long)ft_hop_closed(&s->stats[1]),
-	       (unsigned long long)ft_hop_active(&s->stats[0]),
-	       (unsigned long long)ft_hop_active(&s->stats[1]),
-	       (unsigned long long)s->stats[1].failed[0] + s->stats[1].failed[1] +
-		       s->stats[1].failed[2] + s->stats[1].failed[3],
-	       (unsigned long long)loss, (unsigned long long)s->totals.rescued,
-	       (unsigned long long)cost->run_ns, (unsigned long long)cost->runs,
-	       (unsigned long long)cost->misses, status);
-	for (int i = 0; i < FT_NLOSS; i++)
 		if (s->totals.loss[i])
 			fprintf(stderr, "bench: loss %s %llu\n", ft_loss_name(i),
 				(unsigned long long)s->totals.loss[i]);
-	for (int h = 0; h < 2 && getenv("BENCH_TRANSITIONS"); h++)
-		for (int i = 0; i < FT_NSTATES * FT_NSTATES; i++)
-			if ((&s->stats[h].transition[0][0])[i])
-				fprintf(stderr, "bench: %s %s -> %s %llu\n", h ? "connect" : "accept",
-					ft_state_name(i / FT_NSTATES), ft_state_name(i % FT_NSTATES),
-					(unsigned long long)(&s->stats[h].transition[0][0])[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct ft_hop_stats *h = &s->stats[i];
+
+		printf("\"%s\":{\"opened\":%llu,\"closed\":%llu,\"active\":%llu,\"failed\":%llu},",
+		       i ? "connect" : "accept", (unsigned long long)h->opened,
+		       (unsigned long long)ft_hop_closed(h), (unsigned long long)ft_hop_active(h),
+		       failed(h));
+	}
+	printf("\"loss\":%llu,\"rescued\":%llu,", loss, (unsigned long long)s->totals.rescued);
 	free(s);
+}
+
+static int options(struct bench *b, int argc, char **argv)
+{
+	int opt;
+
+	while ((opt = getopt(argc, argv, "+s:c:p:m:x:qv")) != -1) {
+		switch (opt) {
+		case 's':
+			b->what = optarg;
+			break;
+		case 'c':
+			b->cgroup = optarg;
+			break;
+		case 'p':
+			b->port = optarg;
+			break;
+		case 'm':
+			b->max_flows = strtoul(optarg, NULL, 10);
+			break;
+		case 'x':
+			b->prefix = optarg;
+			break;
+		case 'q':
+			b->quiet = true;
+			break;
+		case 'v':
+			b->verbose = true;
+			break;
+		default:
+			return -1;
+		}
+	}
+	if (!b->prefix)
+		b->prefix = strncmp(b->what, "floor", 5) ? "ft_s" : "floor_";
+	return optind < argc ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
-	struct ft_probe_options o = {.source = FT_SOURCE_TRACEPOINT, .max_flows = 262144};
-	struct ft_probe p = FT_PROBE_NONE;
-	struct ft_netns ns = {0};
-	struct program_cost cost;
-	struct ft_config *c = calloc(1, sizeof(*c));
-	const char *port = "20000-20999";
-	char why[256] = "";
-	bool stats = true;
-	int opt, err, status;
+	static struct bench b = {.what = "tracepoint",
+				 .port = "20000-20999",
+				 .max_flows = 262144,
+				 .probe = FT_PROBE_NONE};
+	int err, status;
 
-	while ((opt = getopt(argc, argv, "+s:c:p:m:q")) != -1) {
-		if (opt == 's' && !strcmp(optarg, "sockops"))
-			o.source = FT_SOURCE_SOCKOPS;
-		else if (opt == 's' && !strcmp(optarg, "single"))
-			o.single = true;
-		else if (opt == 'c')
-			o.cgroup = optarg;
-		else if (opt == 'p')
-			port = optarg;
-		else if (opt == 'm')
-			o.max_flows = strtoul(optarg, NULL, 10);
-		else if (opt == 'q')
-			stats = false;
-		else if (opt != 's')
-			return 2;
-	}
-	if (!c || optind >= argc)
-		return 2;
-	if (stats && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0)
+	if (options(&b, argc, argv))
+		return 64;
+	if (!b.quiet && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0)
 		perror("bench: bpf_enable_stats");
-	two_hops(c, port);
-	err = ft_probe_load(&p, &o, why, sizeof(why));
+	err = attach(&b);
 	if (err) {
-		fprintf(stderr, "bench: %s\n", why);
+		fprintf(stderr, "bench: %s: %s\n", b.what, strerror(-err));
 		return 1;
 	}
-	err = ft_netns_own(&ns);
-	if (!err)
-		err = ft_probe_set_hops(&p, c);
-	if (!err)
-		err = ft_probe_start(&p, ns.fd, ns.n, false);
-	if (err) {
-		fprintf(stderr, "bench: %s\n", strerror(-err));
-		return 1;
-	}
+	b.nbefore = strcmp(b.what, "watch") ? 0 : read_programs(b.before);
 	status = run(&argv[optind]);
-	usleep(100000); /* the last FINs */
-	read_cost("ft_s", &cost);
-	print(&p, &cost, status);
-	ft_probe_close(&p);
-	ft_netns_close(&ns);
-	free(c);
+	usleep(200000); /* the last FINs */
+	read_cost(&b);
+	printf("{");
+	if (b.probe.skeleton)
+		print_counts(&b);
+	printf("\"run_ns\":%llu,\"runs\":%llu,\"misses\":%llu,\"status\":%d}\n",
+	       (unsigned long long)b.cost.run_ns, (unsigned long long)b.cost.runs,
+	       (unsigned long long)b.cost.misses, status);
+	ft_floor__destroy(b.floor);
+	ft_probe_close(&b.probe);
+	ft_netns_close(&b.ns);
 	return 0;
 }

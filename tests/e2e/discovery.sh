@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Without a configuration the hops come from what runs: listeners with their owners, destinations,
+# and the edges between them; also those that appear later.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+printf 'interval = "200ms";\n' >"$W/none.conf"
+names() { # of the hops, with what matters about them
+	hops ".hops[] | \"\\(.side) \\(.port) \\(.process) from=\\(.from)\"" | sort
+}
+has() {
+	hops "[.hops[] | select($1)] | length" | grep -q '^[1-9]'
+}
+request() {
+	inside ab -q -n "${2:-200}" -c 4 "http://127.0.0.1:$1/" >"$W/ab" 2>&1 || die "ab runs"
+}
+
+make_netns
+# shellcheck disable=SC2016 # nginx's $
+nginx_start node 'server { listen 127.0.0.1:3000; location / { return 200 "app\n"; } }'
+nginx_start web 'server { listen 8080; location / { proxy_pass http://127.0.0.1:3000; } }'
+agent -c "$W/none.conf" --netns "$NS"
+
+holds "a listener and its owner are found" until_true 3 has '.side == "accept" and .process == "web"'
+holds "the second one too" until_true 3 has '.side == "accept" and .process == "node"'
+request 8080
+holds "a destination and its owner are found" until_true 3 has '.side == "connect" and .process == "web"'
+request 8080
+settle
+front=$(hops '[.hops[] | select(.side == "accept" and .process == "web")][0].name')
+upstream=$(hops '[.hops[] | select(.side == "connect" and .process == "web")][0].name')
+app=$(hops '[.hops[] | select(.side == "accept" and .process == "node")][0].name')
+echo "note    $CASE: $front, $upstream, $app"
+holds "the edges follow the owner: $front -> $upstream -> $app" jq -e \
+	"[.edges[] | .from + \" \" + .to] | contains([\"$front $upstream\", \"$upstream $app\"])" \
+	"$W/hops.json"
+equal "every connection to a listener is counted from the first" "$(hops "hop(\"$front\").opened")" 400
+equal "and at the second listener" "$(hops "hop(\"$app\").opened")" 400
+
+# a listener that comes later
+# shellcheck disable=SC2016
+nginx_start late 'server { listen 9090; location / { return 200 "late\n"; } }'
+holds "a listener started later appears within 3 s" until_true 3 has '.process == "late"'
+holds "without a restart" alive "$AGENT"
+request 9090 100
+settle
+equal "its connections are counted" "$(hops '[.hops[] | select(.process == "late" and .side == "accept")][0].opened')" 100
+
+# what discover prints is a configuration of the same hops
+inside "$FT" discover --netns own >"$W/found.conf" 2>"$W/found.err" ||
+	die "discover" "$(cat "$W/found.err")"
+holds "discover's output is a valid configuration" "$FT" check -c "$W/found.conf"
+hops '.hops[] | "\(.side) \(.port)"' | sort >"$W/before"
+stop "$AGENT"
+agent -c "$W/found.conf" --netns "$NS"
+hops '.hops[] | "\(.side) \(.port)"' | sort >"$W/after"
+holds "fed back it gives the same accept hops" diff <(grep accept "$W/before") <(grep accept "$W/after")
+request 8080 300
+settle
+equal "and counts with them" "$(hops '[.hops[] | select(.side == "accept" and .port == "8080")][0].opened')" 300

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Everything that a user can get wrong or find missing: one clear line with the remedy, and the
+# documented exit status.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+# fails STATUS WHAT PATTERN COMMAND... - ends soon with STATUS, and says PATTERN, in few lines
+fails() {
+	local status=$1 what=$2 pattern=$3
+	shift 3
+	timeout 20 "$@" >"$W/out" 2>&1 </dev/null
+	equal "$what: exit status" $? "$status"
+	says "$what" "$W/out" "$pattern"
+}
+
+cat >"$W/fantail.conf" <<TEXT
+interval = "100ms";
+max_flows = 1024;
+hops = (
+  { name = "srv"; accept = "20000-20003"; },
+  { name = "cli"; connect = ":20000-20003"; from = "srv"; }
+);
+TEXT
+conf=$W/fantail.conf
+make_netns
+
+# --- usage ---
+fails 64 "unknown command" 'frobnicate' "$FT" frobnicate
+fails 64 "unknown option" 'no-such-option' "$FT" agent --no-such-option
+fails 64 "a bad duration" 'soon|interval' "$FT" agent --interval soon
+fails 64 "show what?" 'hops' "$FT" show nonsense
+fails 0 "help" 'usage' "$FT" --help
+fails 0 "version" 'fantail [0-9]' "$FT" --version
+
+# --- configuration ---
+cat >"$W/wrong.conf" <<TEXT
+intervall = "1s";
+max_flows = "many";
+hops = (
+  { name = "a"; acept = "80"; },
+  { name = "b"; connect = "1.2.3.4:99999"; from = "nobody"; },
+  { name = "b"; accept = "80-"; }
+);
+TEXT
+fails 78 "wrong configuration" 'wrong.conf:1: .*intervall.*"interval"' "$FT" agent -c "$W/wrong.conf"
+says "wrong configuration: the type" "$W/out" 'wrong.conf:2: '
+says "wrong configuration: a hop's key" "$W/out" 'wrong.conf:4: .*"accept"'
+says "wrong configuration: the port" "$W/out" 'wrong.conf:5: '
+says "wrong configuration: the range" "$W/out" 'wrong.conf:6: '
+fails 78 "check reads the configuration too" 'wrong.conf:1: ' "$FT" check -c "$W/wrong.conf"
+printf 'hops = (\n  { name = ;\n' >"$W/syntax.conf"
+fails 78 "syntax error" 'syntax.conf:2: ' "$FT" agent -c "$W/syntax.conf"
+fails 78 "no such file" 'absent.conf.*No such file' "$FT" agent -c "$W/absent.conf"
+mkdir "$W/dir.conf"
+fails 78 "a directory" 'dir.conf' "$FT" agent -c "$W/dir.conf"
+
+# --- what is not there ---
+fails 73 "textfile directory missing" "$W/nowhere" \
+	"$FT" agent -c "$conf" --pins "$PINS" --textfile "$W/nowhere/f.prom" --for 1s
+fails 69 "show without agent" 'fantail agent' "$FT" show hops --pins "$PINS"
+fails 69 "no such cgroup" "$W/nocgroup" \
+	"$FT" agent -c "$conf" --pins "$PINS" --textfile "$PROM" --source sockops --cgroup "$W/nocgroup" --for 1s
+holds "what failed left no pins" test ! -e "$PINS"
+
+# --- privileges ---
+cp "$FT" "$W/fantail"
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
+fails 77 "not root" 'CAP_BPF.*CAP_PERFMON' "${nobody[@]}" "$W/fantail" agent -c "$conf" --textfile "$W/f.prom"
+fails 77 "top as not root" 'CAP_BPF' "${nobody[@]}" "$W/fantail" top --once --pins "$PINS"
+fails 77 "root without one capability" 'CAP_PERFMON' \
+	setpriv --bounding-set=-perfmon,-sys_admin --inh-caps=-all "$FT" agent -c "$conf" --pins "$PINS" \
+	--textfile "$PROM"
+"${nobody[@]}" "$W/fantail" check -c "$conf" >"$W/out" 2>&1
+says "check names what is missing" "$W/out" 'CAP_BPF'
+
+# --- no bpffs: a private mount namespace without it ---
+cat >"$W/without_bpffs" <<'TEXT'
+#!/bin/sh
+mount --make-rprivate / && umount /sys/fs/bpf && exec "$@"
+TEXT
+chmod +x "$W/without_bpffs"
+start unshare --mount "$W/without_bpffs" "$FT" agent -c "$conf" --pins "$PINS" --netns "$NS" \
+	--textfile "$PROM" >"$W/out" 2>&1
+unpinned=$PID
+until_true 10 test -s "$PROM"
+says "no bpffs: it says that it runs unpinned" "$W/out" 'bpf.*(unpinned|without pins|not pinned)'
+inside "$CONNGEN" -n 1000 -p 20000 >/dev/null
+counted() {
+	grep -q '^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
+}
+holds "no bpffs: it counts all the same" until_true 5 counted
+stop "$unpinned"
+
+# --- a second agent ---
+agent -c "$conf" --netns "$NS"
+"$FT" agent -c "$conf" --pins "$PINS" --netns "$NS" --textfile "$W/second.prom" --for 1s >"$W/out" 2>&1
+holds "a second agent is refused" test $? -ne 0
+says "and is told who runs" "$W/out" "$AGENT"
+holds "the first one does not mind" show hops
+
+# --- the flow table is full: counters stay exact, loss says how many have no entry ---
+mkfifo "$W/release"
+start inside "$CONNGEN" -n 2000 -t 4 -p 20000 -m hold <"$W/release" >"$W/hold"
+holder=$PID
+exec {release}>"$W/release"
+until_true 20 grep -q holding "$W/hold"
+settle
+equal "table full: everything is counted" "$(hops '[.hops[] | .opened, .active] | @csv')" \
+	2000,2000,2000,2000
+entries=$(show loss | jq .table.entries)
+equal "table full: loss says how many flows have no entry" "$(show loss | jq .loss.table_full)" \
+	$((4000 - entries))
+exec {release}>&-
+wait "$holder"
+settle
+equal "table full: after the end nothing is active" "$(hops '[.hops[].active] | @csv')" 0,0
+equal "table full: and nothing is in the table" "$(show loss | jq .table.entries)" 0
+
+# --- pins of another version ---
+kill -KILL "$AGENT"
+wait "$AGENT" 2>/dev/null
+meta=
+for pin in "$PINS"/*; do
+	[ "$(bpftool -j map show pinned "$pin" 2>/dev/null | jq -r .name)" = ft_meta ] && meta=$pin
+done
+[ -n "$meta" ] || die "find the pinned map ft_meta" "$(ls "$PINS")"
+read -ra value < <(bpftool -j map lookup pinned "$meta" key 0 0 0 0 | jq -r '.value | join(" ")')
+bpftool map update pinned "$meta" key 0 0 0 0 value 0xee "${value[@]:1}" || die "change the ABI number"
+fails 69 "show refuses counters of another version" 'ABI|version' "$FT" show hops --pins "$PINS"
+: >"$W/agent.log"
+agent -c "$conf" --netns "$NS"
+says "pins of another version are replaced, and it says so" "$W/agent.log" 'replac'
+equal "the new counters begin at 0" "$(hops '[.hops[].opened] | @csv')" 0,0
+stop "$AGENT"
+
+# something foreign in the way
+mkdir "$PINS" && bpftool map create "$PINS/foreign" type array key 4 value 4 entries 1 name foreign
+: >"$W/agent.log"
+agent -c "$conf" --netns "$NS"
+ok "something foreign in the pin directory does not stop it"
+stop "$AGENT"

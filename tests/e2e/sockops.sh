@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The second door: only the sockets of one cgroup are counted, every one of them; also on a host
+# without BTF, where tracing programs cannot be loaded.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "cgroup2") { print $5; exit } }' \
+	/proc/self/mountinfo)
+[ -n "$cgroup2" ] || die "cgroup2 is mounted somewhere"
+group=$cgroup2/${W##*/}
+mkdir "$group" || die "make a cgroup"
+remove_group() {
+	cleanup
+	rmdir "$group"
+}
+trap remove_group EXIT
+
+cat >"$W/fantail.conf" <<TEXT
+hops = (
+  { name = "srv"; accept = "20000-20010"; },
+  { name = "cli"; connect = ":20000-20010"; from = "srv"; }
+);
+TEXT
+member() { # run COMMAND... in the cgroup and the namespace
+	# shellcheck disable=SC2016 # $1 is the inner shell's
+	bash -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' - "$group" nsenter --net="$NS" "$@"
+}
+storm() { # WHAT: inside and outside at once, then compare
+	member "$CONNGEN" -n 20000 -p 20000 -m mixed >"$W/in" &
+	local in=$!
+	inside "$CONNGEN" -n 20000 -p 20005 -m mixed >"$W/out" || die "conngen runs outside"
+	wait $in || die "conngen runs inside the cgroup"
+	settle
+	equal "$1: accepted in the cgroup, none of outside" "$(hops 'hop("srv").opened')" \
+		"$(jq .made "$W/in")"
+	equal "$1: connected in the cgroup, none of outside" "$(hops 'hop("cli").opened')" \
+		"$(jq .made "$W/in")"
+	equal "$1: who closed" "$(hops '[hop("cli").closed | .local, .remote, .reset, .other] | @csv')" \
+		"$(jq -r '[.fin, .sfin, .rst, 0] | @csv' "$W/in")"
+	equal "$1: none is left" "$(hops '[.hops[].active] | @csv')" 0,0
+	no_loss
+}
+
+make_netns
+agent -c "$W/fantail.conf" --source sockops --cgroup "$group"
+equal "the source is named" "$(hops .source)" sockops
+storm sockops
+stop "$AGENT"
+holds "a clean stop removes the pins" test ! -e "$PINS"
+
+"$FT" agent --pins "$PINS" -c "$W/fantail.conf" --source sockops --cgroup "$W" --textfile "$PROM" \
+	--for 1s >"$W/out" 2>&1
+equal "a directory that is no cgroup: exit status" $? 69
+says "a directory that is no cgroup is named" "$W/out" "$W.*cgroup"
+
+# no BTF: a private mount namespace where the file is not there
+cat >"$W/without_btf" <<'TEXT'
+#!/bin/sh
+mount --make-rprivate / && mount -t tmpfs none /sys/kernel/btf && exec "$@"
+TEXT
+chmod +x "$W/without_btf"
+unshare --mount "$W/without_btf" "$FT" agent --pins "$PINS" -c "$W/fantail.conf" --textfile "$PROM" \
+	--for 1s >"$W/out" 2>&1
+equal "no BTF, source tracepoint: exit status" $? 69
+says "no BTF: the message has the remedy" "$W/out" '--source sockops --cgroup'
+
+real=$FT
+printf '#!/bin/sh\nexec unshare --mount %s/without_btf %s "$@"\n' "$W" "$real" >"$W/fantail"
+chmod +x "$W/fantail"
+FT=$W/fantail
+agent -c "$W/fantail.conf" --source sockops --cgroup "$group"
+FT=$real
+storm "without BTF"

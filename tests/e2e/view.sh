@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What a person sees: the demo's story, the live view in a real terminal, plain tables elsewhere.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+server=fantail-${W##*.}
+trap 'tmux -L "$server" kill-server 2>/dev/null; cleanup' EXIT
+terminal() { # COMMAND... - in a new terminal of 100x30
+	tmux -L "$server" -f /dev/null kill-server 2>/dev/null
+	tmux -L "$server" -f /dev/null new-session -d -x 100 -y 30 "bash --norc" || die "tmux starts"
+	tmux -L "$server" set -g status off
+	tmux -L "$server" resize-window -x 100 -y 30
+	type_in "PS1='prompt> '; clear; $*; echo \"status=\$?\"" Enter
+}
+type_in() {
+	tmux -L "$server" send-keys "$@"
+}
+screen() {
+	tmux -L "$server" capture-pane -p >"$W/screen"
+	cat "$W/screen"
+}
+sees() { # PATTERN - within 10 s
+	local _
+	for _ in {1..100}; do
+		screen | grep -qE -- "$1" && return
+		sleep 0.1
+	done
+	cat "$W/screen"
+	return 1
+}
+
+# --- the demo, to a pipe ---
+began=$(date +%s%N)
+"$FT" demo --for 8s --pins "$PINS" >"$W/demo" 2>"$W/demo.err" </dev/null
+equal "demo: exit status" $? 0
+echo "note    $CASE: the demo took $((($(date +%s%N) - began) / 1000000)) ms"
+says "demo: one client connection costs several backend connections" "$W/demo" 'x[2-9]\.[0-9]|[2-9]\.[0-9] backend flows'
+equal "demo: no escape sequences in a pipe" "$(grep -c $'\x1b' "$W/demo")" 0
+holds "demo: nothing stays behind" test ! -e "$PINS"
+
+# --- one plain table ---
+TERM=dumb "$FT" top --once --pins "$PINS" >"$W/once" 2>"$W/once.err" </dev/null
+equal "top --once: exit status" $? 0
+says "top --once: a table" "$W/once" '^HOP|no hops'
+"$FT" top --pins "$PINS" >"$W/piped" 2>&1 </dev/null
+equal "top to a pipe: exit status" $? 0
+equal "top to a pipe: no escape sequences" "$(grep -c $'\x1b' "$W/piped")" 0
+
+# --- live ---
+terminal "$FT demo --pins $PINS"
+holds "live: the first frame shows the hops" sees 'nginx'
+holds "live: and a ratio" sees '×[1-9]|x[1-9]'
+screen >"$W/live"
+type_in '?'
+holds "live: ? explains the words" sees 'stock ratio'
+type_in '?'
+holds "live: ? again goes back" sees 'NEW/s'
+type_in p
+holds "live: p pauses" sees '[Pp]aused|PAUSED'
+type_in p
+tmux -L "$server" resize-window -x 60 -y 12
+sleep 0.5
+holds "live: fits a smaller terminal" sees 'HOP'
+equal "live: 12 lines" "$(screen | wc -l)" 12
+tmux -L "$server" resize-window -x 100 -y 30
+type_in q
+holds "live: q ends it with status 0" sees 'status=0'
+holds "live: the terminal is as before" bash -c "! grep -q 'NEW/s' '$W/screen'"
+type_in 'echo ec''hoes; stty -a' Enter
+holds "live: and echoes" sees '[^-]echo '
+
+terminal "$FT demo --pins $PINS"
+sees nginx >/dev/null
+tmux -L "$server" send-keys C-c
+holds "live: ^C ends it too" sees 'status='
+
+terminal "TERM=dumb $FT demo --for 2s --pins $PINS"
+holds "TERM=dumb: a plain table" sees 'ACTIVE'
+holds "TERM=dumb: ends" sees 'status=0'
+
+# --- how soon ---
+terminal "sleep 0.2; $FT top --pins $PINS"
+began=$(date +%s%N)
+drawn() {
+	tmux -L "$server" capture-pane -p | grep -q 'q quit'
+}
+until_true 10 drawn
+took=$((($(date +%s%N) - began) / 1000000))
+holds "top: the first frame is there soon ($took ms with the terminal)" test $took -lt 2000
+type_in q
+holds "top: q ends it" sees 'status=0'
