@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "netns.h"
 #include "probe.h"
 
 #define KIT_TRACEPOINT (1U << FT_SOURCE_TRACEPOINT)
@@ -57,10 +58,13 @@ void kit_end(void);
 struct ft_probe *kit_probe(enum ft_source source);
 /* The counters of a door now; valid until the next call for this door. */
 const struct ft_snapshot *kit_read(enum ft_source source);
-/* Audit the tracepoint door over the test's own namespace (or over `path`'s as well), later
- * than any transition's grace. */
+/* One walk of the audit over the test's own namespace, said to be `walked`. */
+void kit_audit_once(uint32_t walked);
+/* As many as it takes to repair everything (two must miss a socket), over the test's own
+ * namespace and that of `path`, if not NULL. */
 void kit_audit(const char *path);
-uint32_t kit_netns(void);
+uint32_t kit_netns(void);		     /* inode of the test's namespace */
+const struct ft_netns *kit_namespaces(void); /* that one, as the probe wants it */
 
 /* Open flows in the table of a door; hop -1: of all. */
 unsigned int kit_flows(enum ft_source source, int hop);

@@ -29,21 +29,28 @@
 static const struct kit_hop nothing;
 static int wire;
 
-static void start_wire(void)
+static void open_wire(void)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "wire"};
 
 	kit_isolate();
+	kit_enter_cgroup(); /* before any socket: a listener's children are of its cgroup */
 	wire = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (wire < 0)
 		kit_skip("/dev/net/tun: %s", strerror(errno));
 	cr_assert_eq(ioctl(wire, TUNSETIFF, &ifr), 0, "TUNSETIFF: %m");
 	cr_assert_eq(kit_run("ip addr add " HERE "/24 dev wire && ip link set wire up", NULL, 0),
 		     0);
+}
+
+static void open_and_count(void)
+{
+	open_wire();
 	kit_count(KIT_BOTH, HOPS);
 }
 
-TestSuite(wire, .init = start_wire, .fini = kit_end, .timeout = 30);
+TestSuite(wire, .init = open_and_count, .fini = kit_end, .timeout = 30);
+TestSuite(wire_before, .init = open_wire, .fini = kit_end, .timeout = 30);
 
 /* The next IPv4 packet, at most wait_ms from now; its length, or 0. */
 static size_t take(void *packet, size_t size, int wait_ms)
@@ -302,4 +309,60 @@ Test(wire, a_fin_that_nobody_answers_is_a_local_close_when_it_times_out)
 	e[1].closed[FT_CLOSED_LOCAL] = 1;
 	kit_path(&e[1], 1, "FIN_WAIT1 CLOSE");
 	kit_expect_all(e, 2);
+}
+
+/* --- what was under way when counting began --- */
+
+Test(wire_before, a_connect_under_way_at_the_start_opens_later)
+{
+	/* its first state was not seen: UNSEEN -> SYN_SENT, at one door when the walk finds it,
+	 * at the other when it is established */
+	struct kit_hop e[2] = {{.opened = 1}, {.opened = 1}};
+	struct kit_pair p;
+	int listener = kit_listen(HERE, 8001);
+
+	p.client = kit_connect_begin(NULL, 0, THERE, 8001);
+	kit_count(KIT_BOTH, HOPS);
+	carry();
+	p.server = kit_accept(listener);
+	kit_path(&e[0], 1, KIT_ACCEPTED);
+	kit_path(&e[1], 1, "UNSEEN SYN_SENT ESTABLISHED");
+	kit_expect_all(e, 2);
+
+	kit_reset(p.client);
+	carry();
+	e[0].closed[FT_CLOSED_RESET] = e[1].closed[FT_CLOSED_RESET] = 1;
+	kit_path(&e[0], 1, "ESTABLISHED CLOSE");
+	kit_path(&e[1], 1, "ESTABLISHED CLOSE");
+	kit_expect_all(e, 2);
+}
+
+Test(wire_before, a_handshake_under_way_at_the_start_is_opened_not_preexisting)
+{
+	struct kit_hop e = {.opened = 1};
+	char packet[2048];
+	struct iphdr *ip = (struct iphdr *)packet;
+	size_t n;
+
+	kit_listen(HERE, 8001);
+	kit_connect_begin(NULL, 0, THERE, 8001);
+	n = take(packet, sizeof(packet), 1000);
+	ip->saddr = inet_addr(THERE);
+	ip->daddr = inet_addr(HERE);
+	cr_assert_eq(write(wire, packet, n), (ssize_t)n); /* the listener has a request now */
+	kit_count(KIT_BOTH, HOPS);
+	carry();
+	kit_path(&e, 1, KIT_ACCEPTED);
+	kit_expect("in", &e);
+}
+
+Test(wire_before, a_connect_under_way_at_the_start_may_fail)
+{
+	struct kit_hop out = {.failed[FT_FAILED_OTHER] = 1};
+	int fd = kit_connect_begin(NULL, 0, THERE, 8001);
+
+	kit_count(KIT_TRACEPOINT, HOPS); /* the other door never hears of it */
+	close(fd);
+	kit_path(&out, 1, "UNSEEN SYN_SENT CLOSE");
+	kit_expect("out", &out);
 }

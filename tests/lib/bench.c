@@ -8,6 +8,8 @@
  * WHAT: tracepoint (default), sockops, single (the first of the two programs alone: what
  * nesting loses without the second), floor, floor-sockops (programs that do nothing), none,
  * watch (attach nothing; sum the programs of another tool, -x PREFIX, while it runs).
+ * -H: COMMAND is `conngen -m hold …`: measures while the flows are open - bytes of table memory
+ * per flow, microseconds to read all counters, to list all flows, to walk all sockets.
  * -q: without the kernel's program statistics, which cost time themselves. -v: per program.
  * Run time is summed over the programs whose names begin with PREFIX (default: ours).
  */
@@ -39,7 +41,7 @@ struct program {
 struct bench {
 	const char *what, *cgroup, *port, *prefix;
 	uint32_t max_flows;
-	bool quiet, verbose;
+	bool quiet, verbose, hold;
 	struct ft_probe probe;
 	struct ft_floor *floor;
 	struct ft_netns ns;
@@ -177,6 +179,91 @@ static int run(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
+
+/* What the kernel says a map takes, elements included (since 6.4; before, the maximum). */
+static unsigned long long map_bytes(int fd)
+{
+	char path[64], line[128];
+	unsigned long long bytes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+static int count_flow(void *ctx, uint64_t key, const struct ft_flow *f)
+{
+	(void)key;
+	(void)f;
+	++*(unsigned long long *)ctx;
+	return 0;
+}
+
+static void measure_held(struct bench *b, unsigned long long empty_bytes)
+{
+	struct ft_snapshot *s = calloc(1, sizeof(*s));
+	unsigned long long flows = 0, bytes = map_bytes(b->probe.map[FT_MAP_FLOWS]);
+	double read_us, list_us, walk_us, t = now_us();
+
+	for (int i = 0; s && i < 100; i++)
+		ft_probe_snapshot(&b->probe, s);
+	read_us = (now_us() - t) / 100;
+	t = now_us();
+	ft_probe_flows(&b->probe, count_flow, &flows);
+	list_us = now_us() - t;
+	t = now_us();
+	ft_probe_audit(&b->probe, b->ns.fd, b->ns.inode, b->ns.n);
+	walk_us = now_us() - t;
+	printf("{\"flows\":%llu,\"table_bytes\":%llu,\"table_bytes_empty\":%llu,"
+	       "\"read_us\":%.1f,\"list_us\":%.0f,\"walk_us\":%.0f}\n",
+	       flows, bytes, empty_bytes, read_us, list_us, walk_us);
+	free(s);
+}
+
+/* Run COMMAND with pipes; when it says "holding", measure, then close its input. */
+static int run_held(struct bench *b, char **argv)
+{
+	unsigned long long empty = map_bytes(b->probe.map[FT_MAP_FLOWS]);
+	int in[2], out[2], status = -1;
+	char line[256];
+	pid_t pid;
+	FILE *f;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || (pid = fork()) < 0)
+		return -1;
+	if (!pid) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(in[0]);
+	f = fdopen(out[0], "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "holding", 7)) {
+			measure_held(b, empty);
+			close(in[1]);
+		}
+	if (f)
+		fclose(f);
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static unsigned long long failed(const struct ft_hop_stats *s)
 {
 	return s->failed[0] + s->failed[1] + s->failed[2] + s->failed[3];
@@ -211,7 +298,7 @@ static int options(struct bench *b, int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "+s:c:p:m:x:qv")) != -1) {
+	while ((opt = getopt(argc, argv, "+s:c:p:m:x:qvH")) != -1) {
 		switch (opt) {
 		case 's':
 			b->what = optarg;
@@ -230,6 +317,9 @@ static int options(struct bench *b, int argc, char **argv)
 			break;
 		case 'q':
 			b->quiet = true;
+			break;
+		case 'H':
+			b->hold = true;
 			break;
 		case 'v':
 			b->verbose = true;
@@ -261,7 +351,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	b.nbefore = strcmp(b.what, "watch") ? 0 : read_programs(b.before);
-	status = run(&argv[optind]);
+	status = b.hold ? run_held(&b, &argv[optind]) : run(&argv[optind]);
 	usleep(200000); /* the last FINs */
 	read_cost(&b);
 	printf("{");
