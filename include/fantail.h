@@ -22,7 +22,7 @@
 #define FT_MAX_RULES 128
 #define FT_NAME_LEN  32
 #define FT_COMM_LEN  16
-#define FT_TEXT_LEN  96
+#define FT_TEXT_LEN  192
 
 #define FT_ABI_SIZE(type, size)                                                                    \
 	_Static_assert(sizeof(struct type) == (size), "struct " #type " changed size")
@@ -177,7 +177,7 @@ struct ft_hop_def {
 	__u8 discovered; /* 1: found by discovery, 0: configured */
 	__u32 limit;	 /* configured number of places; 0 none */
 };
-FT_ABI_SIZE(ft_hop_def, 152);
+FT_ABI_SIZE(ft_hop_def, 248);
 
 /* What the running programs are told. Written by the agent; the kernel sets `overflow`. */
 struct ft_control {
@@ -209,7 +209,7 @@ struct ft_meta {
 	char version[32];
 	char cgroup[FT_TEXT_LEN]; /* source sockops: the cgroup directory */
 };
-FT_ABI_SIZE(ft_meta, 160);
+FT_ABI_SIZE(ft_meta, 256);
 enum ft_source { FT_SOURCE_TRACEPOINT, FT_SOURCE_SOCKOPS, FT_NSOURCES };
 
 /* A listening socket; key: its address, a __u64 (source tracepoint only). */

@@ -123,6 +123,17 @@ int ft_probe_put_sample(struct ft_probe *p, const struct ft_sample *s);
 struct ft_history;
 int ft_probe_get_history(const struct ft_probe *p, struct ft_history *ret);
 
+/* Name the owner of a hop for readers; rules are not touched. */
+int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process);
+/* Whether the programs count and the first walk is done. */
+bool ft_probe_counts(const struct ft_probe *p);
+/* Whether its programs were told to count only network namespace `netns` (0: all). */
+bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns);
+/* Whether the rules in force are these. */
+bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules);
+/* Say that this process is the agent now. */
+int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms);
+
 /* --- pins (probe_pins.c) --- */
 /* Make every object outlive this process. -errno when bpffs is missing or full. */
 int ft_probe_pin(struct ft_probe *p, const char *dir);

@@ -83,6 +83,51 @@ int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c)
 	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
 }
 
+int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process)
+{
+	struct ft_hop_def def;
+
+	if (bpf_map_lookup_elem(p->map[FT_MAP_HOPS], &hop, &def))
+		return -errno;
+	memset(def.process, 0, sizeof(def.process));
+	memcpy(def.process, process, strnlen(process, sizeof(def.process) - 1));
+	return bpf_map_update_elem(p->map[FT_MAP_HOPS], &hop, &def, BPF_ANY) ? -errno : 0;
+}
+
+bool ft_probe_counts(const struct ft_probe *p)
+{
+	struct ft_control control;
+
+	return !get_control(p, &control) && control.phase == FT_PHASE_COUNT;
+}
+
+bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns)
+{
+	struct ft_control control;
+
+	return !get_control(p, &control) && control.netns == netns;
+}
+
+bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules)
+{
+	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
+	struct ft_control control;
+	uint32_t zero = 0;
+
+	return both && !get_control(p, &control) &&
+	       !bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both) &&
+	       !memcmp(&both[control.table & 1], rules, sizeof(*rules));
+}
+
+int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms)
+{
+	uint32_t zero = 0;
+
+	p->meta.pid = getpid();
+	p->meta.interval_ms = interval_ms;
+	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
+}
+
 /* --- walks --- */
 
 struct rows {

@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "kit.h"
+#include "netns.h"
 #include "tcp.h"
 
 #define CGROUP_PREFIX "fantail-test-"
@@ -59,11 +60,6 @@ void kit_isolate(void)
 uint32_t kit_netns(void)
 {
 	return own.inode[0];
-}
-
-const struct ft_netns *kit_namespaces(void)
-{
-	return &own;
 }
 
 /* The mount point of cgroup2: "… - cgroup2 …" in mountinfo; the 5th field is the path. */
@@ -404,6 +400,26 @@ void kit_expect(const char *hop, const struct kit_hop *e)
 	}
 	kit_sleep_ms(10); /* and nothing comes after */
 	cr_assert(hop_agrees(hop, e, &m), "hop %s:%s", hop, m.text);
+}
+
+void kit_settle(void)
+{
+	static struct ft_snapshot before[FT_NSOURCES];
+	bool same = false;
+
+	for (int tries = 0; !same && tries < 50; tries++) {
+		same = tries > 0;
+		for (unsigned int door = 0; door < FT_NSOURCES; door++) {
+			if (!(loaded & 1U << door))
+				continue;
+			kit_read(door);
+			same &= !memcmp(before[door].stats, snap[door].stats,
+					sizeof(snap[door].stats));
+			before[door] = snap[door];
+		}
+		if (!same)
+			kit_sleep_ms(100);
+	}
 }
 
 void kit_expect_loss(unsigned int allowed)

@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include "netns.h"
 #include "probe.h"
 
 #define KIT_TRACEPOINT (1U << FT_SOURCE_TRACEPOINT)
@@ -63,8 +62,7 @@ void kit_audit_once(uint32_t walked);
 /* As many as it takes to repair everything (two must miss a socket), over the test's own
  * namespace and that of `path`, if not NULL. */
 void kit_audit(const char *path);
-uint32_t kit_netns(void);		     /* inode of the test's namespace */
-const struct ft_netns *kit_namespaces(void); /* that one, as the probe wants it */
+uint32_t kit_netns(void); /* inode of the test's namespace */
 
 /* Open flows in the table of a door; hop -1: of all. */
 unsigned int kit_flows(enum ft_source source, int hop);
@@ -99,6 +97,8 @@ void kit_expect(const char *hop, const struct kit_hop *e);
 /* As above for the hops 0..n-1, and then: nothing was lost, no flow is left in the table
  * beyond the active ones. */
 void kit_expect_all(const struct kit_hop *e, unsigned int n);
+/* Wait until no counter has changed for a tenth of a second. */
+void kit_settle(void);
 /* Loss counters are 0 but for those whose bit is set in `allowed` (1 << FT_LOSS_…). */
 void kit_expect_loss(unsigned int allowed);
 #define KIT_LOSS_MISSED                                                                            \

@@ -170,8 +170,9 @@ Test(closing, data_for_an_end_that_is_closed_resets_the_sender)
 	struct kit_hop out = {.opened = 1, .closed[FT_CLOSED_REMOTE] = 1};
 	struct kit_pair p = kit_pair(start(), "127.0.0.1", PORT);
 
-	close(p.server);	 /* nobody reads any more: FIN, then a timewait socket */
-	kit_send(p.client, 100); /* CLOSE_WAIT; answered by a RST */
+	close(p.server); /* nobody reads any more: FIN, then a timewait socket */
+	kit_settle();
+	kit_send(p.client, 100); /* in CLOSE_WAIT; answered by a RST */
 	kit_path(&in, 1, KIT_ACCEPTED "FIN_WAIT1 FIN_WAIT2 CLOSE");
 	kit_path(&out, 1, KIT_CONNECTED "CLOSE_WAIT CLOSE");
 	expect(&in, &out); /* the server's FIN was first at both ends */

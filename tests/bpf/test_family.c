@@ -222,6 +222,7 @@ Test(family, flows_of_two_namespaces_with_equal_addresses_are_two_flows)
 	kit_listen("127.0.0.1", port);
 	kit_connect_from("127.0.0.1", port + 1, "127.0.0.1", port);
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	kit_settle();
 	cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, 0), 2); /* the same 4-tuple, twice */
 	cr_assert_eq(ft_hop_active(&kit_read(FT_SOURCE_TRACEPOINT)->stats[0]), 2);
 	close(stop[1]);

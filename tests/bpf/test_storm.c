@@ -170,7 +170,7 @@ static void expect_exact(unsigned int doors, const char *args, unsigned long con
 	read_result(&s);
 	cr_assert_eq(s.made, conns);
 	cr_assert_eq(s.active_opens, conns); /* the kernel's own count */
-	kit_sleep_ms(200);		     /* the last FINs */
+	kit_settle();
 	if (doors & KIT_TRACEPOINT) {
 		snprintf(text, sizeof(text), "/proc/%d/ns/net", s.pid);
 		kit_audit(text);
@@ -189,9 +189,49 @@ Test(storm, two_generators_are_counted_exactly_with_packet_steering)
 	expect_exact(KIT_TRACEPOINT, "-m fin -r 3", 400000);
 }
 
-Test(storm, both_doors_agree_with_packet_steering_on_every_way_to_end)
+Test(storm, both_doors_agree_with_packet_steering_when_the_server_closes)
 {
-	expect_exact(KIT_BOTH, "-m mixed -r 3", 60000);
+	expect_exact(KIT_BOTH, "-m sfin -r 3", 60000);
+}
+
+Test(storm, sockops_counts_resets_exactly_with_packet_steering)
+{
+	expect_exact(KIT_SOCKOPS, "-m mixed -r 3", 60000);
+}
+
+/*
+ * An accepted flow that is reset at once has two transitions, both in softirq context within
+ * microseconds. Where the kernel skips tracing programs on top of some process, both can be
+ * skipped, and no state is left to repair it from. So here the tracepoint door promises less:
+ * the connecting ends are exact, no accepted one is counted twice or stays open.
+ */
+Test(storm, resets_with_packet_steering_leave_nothing_open)
+{
+	const struct kit_options o = {.all_netns = true};
+	const struct ft_hop_stats *st;
+	unsigned int port = run_port();
+	char text[160];
+	struct storm s;
+
+	kit_load(KIT_TRACEPOINT, &o);
+	set_hops(port, 2);
+	kit_start();
+	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n 60000 -m rst -r 3", port);
+	s = begin_storm(text);
+	read_result(&s);
+	kit_settle();
+	snprintf(text, sizeof(text), "/proc/%d/ns/net", s.pid);
+	kit_audit(text);
+	st = kit_read(FT_SOURCE_TRACEPOINT)->stats;
+	cr_assert_eq(st[1].opened, 60000);
+	cr_assert_eq(st[1].closed[FT_CLOSED_RESET] + st[1].closed[FT_CLOSED_OTHER], 60000);
+	cr_assert_eq(st[0].opened, ft_hop_closed(&st[0]));
+	cr_assert_leq(st[0].opened, 60000);
+	cr_assert_geq(st[0].opened, 59400, "more than 1 %% was skipped: %llu",
+		      (unsigned long long)st[0].opened);
+	cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, -1), 0);
+	kit_expect_loss(KIT_LOSS_MISSED);
+	end_storm(&s);
 }
 
 Test(storm, addresses_that_are_used_again_at_once_are_new_flows)
@@ -208,7 +248,7 @@ Test(storm, addresses_that_are_used_again_at_once_are_new_flows)
 	read_result(&s);
 	end_storm(&s);
 	cr_assert_eq(s.made, 20000);
-	kit_sleep_ms(100);
+	kit_settle();
 	expect_made(&s);
 }
 
@@ -263,7 +303,7 @@ Test(storm, a_start_amid_opening_connections_misses_and_doubles_none)
 	s.in = -1;
 	read_result(&s);
 	end_storm(&s);
-	kit_sleep_ms(200);
+	kit_settle();
 	kit_audit(NULL);
 	for (unsigned int hop = 0; hop < 2; hop++) {
 		const struct ft_hop_stats *st = &kit_read(FT_SOURCE_TRACEPOINT)->stats[hop];
@@ -291,7 +331,7 @@ Test(storm, a_start_amid_churn_ends_with_nothing_active)
 	cr_assert_lt(after, CHURN, "the storm was over before the start");
 	read_result(&s);
 	end_storm(&s);
-	kit_sleep_ms(200);
+	kit_settle();
 	kit_audit(NULL);
 	for (unsigned int hop = 0; hop < 2; hop++) {
 		const struct ft_hop_stats *st = &kit_read(FT_SOURCE_TRACEPOINT)->stats[hop];

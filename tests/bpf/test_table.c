@@ -72,7 +72,7 @@ Test(table, an_entry_says_who_is_connected_to_whom)
 		cr_assert_eq(f.netns, tracepoint ? kit_netns() : 0);
 	}
 	shutdown(p.client, SHUT_WR);
-	kit_sleep_ms(100); /* the FIN's ACK may be delayed */
+	kit_settle(); /* the FIN's ACK may be delayed */
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		cr_assert(kit_find_flow(door, 1, 8001, NULL, &f));
 		cr_assert_eq(f.path, 0x2145, "path %x", f.path); /* …, FIN_WAIT1, FIN_WAIT2 */
@@ -91,7 +91,7 @@ Test(table, a_flow_leaves_the_list_when_it_closes)
 	listener = kit_listen("127.0.0.1", 8001);
 	for (int i = 0; i < 3; i++) /* the entry may be kept for the next socket: no flow */
 		kit_close_client_first(kit_pair(listener, "127.0.0.1", 8001));
-	kit_sleep_ms(20);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++)
 		cr_assert_eq(kit_flows(door, -1), 0);
 }
@@ -110,6 +110,7 @@ Test(table, peers_are_distinct_remote_addresses_of_open_accepted_flows)
 	for (int i = 0; i < 4; i++)
 		kit_accept(listener);
 	kit_reset(third);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		cr_assert_eq(ft_probe_peers(kit_probe(door), 2, peers), 0);
 		cr_assert_eq(peers[0], 2, "peers %u", peers[0]); /* .2 and .3; .4 has left */
@@ -131,7 +132,7 @@ Test(table, a_lifetime_lands_in_the_bucket_of_its_bounds)
 		kit_sleep_ms(hold_ms[i]);
 		kit_close_client_first(p[i]);
 	}
-	kit_sleep_ms(20);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		const struct ft_snapshot *s = kit_read(door);
 
@@ -230,6 +231,7 @@ Test(table, unread_bytes_go_when_they_are_read)
 	kit_send(p.client, 1000);
 	cr_assert_eq(read(p.server, buffer, sizeof(buffer)), (ssize_t)sizeof(buffer));
 	shutdown(p.client, SHUT_WR); /* a FIN has a sequence number and is no byte */
+	kit_settle();
 	cr_assert_eq(ft_probe_dump(kit_probe(FT_SOURCE_TRACEPOINT), NULL, 0, &row, &n), 0);
 	r = find_row(row, n, 8001, kit_port(p.client));
 	cr_assert_eq(r->state, FT_CLOSE_WAIT);
@@ -322,12 +324,14 @@ Test(table, a_table_that_was_full_takes_flows_again)
 	listener = kit_listen("127.0.0.1", 8001);
 	for (int i = 0; i < SMALL + 10; i++) /* accepted ends only: 10 find no place */
 		client[i] = kit_connect("127.0.0.1", 8001);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++)
 		cr_assert_eq(kit_read(door)->totals.loss[FT_LOSS_TABLE_FULL], 10);
 	for (int i = 0; i < SMALL + 10; i++)
 		kit_reset(client[i]);
-	kit_sleep_ms(50);
+	kit_settle();
 	kit_connect("127.0.0.1", 8001);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		const struct ft_snapshot *s = kit_read(door);
 
@@ -356,6 +360,7 @@ Test(table, closed_flows_never_take_the_place_of_open_ones)
 	listener = kit_listen("127.0.0.2", 8001);
 	for (int i = 0; i < 1000; i++)
 		cr_assert_geq(kit_connect("127.0.0.2", 8001), 0);
+	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		const struct ft_totals *t = &kit_read(door)->totals;
 

@@ -49,7 +49,7 @@ settle
 equal "its connections are counted" "$(hops '[.hops[] | select(.process == "late" and .side == "accept")][0].opened')" 100
 
 # what discover prints is a configuration of the same hops
-inside "$FT" discover --netns own >"$W/found.conf" 2>"$W/found.err" ||
+inside "$FT" discover >"$W/found.conf" 2>"$W/found.err" ||
 	die "discover" "$(cat "$W/found.err")"
 holds "discover's output is a valid configuration" "$FT" check -c "$W/found.conf"
 hops '.hops[] | "\(.side) \(.port)"' | sort >"$W/before"

@@ -15,7 +15,8 @@ PATH=$PATH:/usr/sbin:/sbin
 W=$(mktemp -d "/tmp/fantail-$CASE.XXXXXX")
 chmod 755 "$W"
 NS=$W/netns
-PINS=/sys/fs/bpf/${W##*/}
+# shellcheck disable=SC2034
+PINS=/sys/fs/bpf/fantail # the default; this bpffs is the case's own, see alone
 PROM=$W/textfile/fantail.prom
 mkdir "$W/textfile"
 mounts=()  # to be unmounted at the end
@@ -27,7 +28,6 @@ cleanup() {
 	for ((i = ${#running[@]} - 1; i >= 0; i--)); do
 		stop "${running[i]}"
 	done
-	[ ! -d "$PINS" ] || rm -rf "$PINS"
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
 		umount "${mounts[i]}"
 	done
@@ -138,7 +138,7 @@ snmp() { # COUNTER, as nstat calls it
 
 # agent ARGS... - start it and wait until it answers; $AGENT is its process id
 agent() {
-	start "$FT" agent --pins "$PINS" --textfile "$PROM" "$@" >>"$W/agent.log" 2>&1
+	start "$FT" agent --textfile "$PROM" "$@" >>"$W/agent.log" 2>&1
 	AGENT=$PID
 	until_true 15 answers || die "the agent starts" "$(tail -n 3 "$W/agent.log" | tr '\n' ' ')"
 }
@@ -148,7 +148,7 @@ answers() {
 }
 
 show() { # WHAT ARGS...
-	"$FT" show "$@" --json --pins "$PINS"
+	"$FT" show "$@" --json
 }
 
 # hops FILTER - jq over `show hops`, with hop(NAME) for one of them

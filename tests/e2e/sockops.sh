@@ -50,7 +50,7 @@ storm sockops
 stop "$AGENT"
 holds "a clean stop removes the pins" test ! -e "$PINS"
 
-"$FT" agent --pins "$PINS" -c "$W/fantail.conf" --source sockops --cgroup "$W" --textfile "$PROM" \
+"$FT" agent -c "$W/fantail.conf" --source sockops --cgroup "$W" --textfile "$PROM" \
 	--for 1s >"$W/out" 2>&1
 equal "a directory that is no cgroup: exit status" $? 69
 says "a directory that is no cgroup is named" "$W/out" "$W.*cgroup"
@@ -61,7 +61,7 @@ cat >"$W/without_btf" <<'TEXT'
 mount --make-rprivate / && mount -t tmpfs none /sys/kernel/btf && exec "$@"
 TEXT
 chmod +x "$W/without_btf"
-unshare --mount "$W/without_btf" "$FT" agent --pins "$PINS" -c "$W/fantail.conf" --textfile "$PROM" \
+unshare --mount "$W/without_btf" "$FT" agent -c "$W/fantail.conf" --textfile "$PROM" \
 	--for 1s >"$W/out" 2>&1
 equal "no BTF, source tracepoint: exit status" $? 69
 says "no BTF: the message has the remedy" "$W/out" '--source sockops --cgroup'

@@ -33,7 +33,7 @@ sees() { # PATTERN - within 10 s
 
 # --- the demo, to a pipe ---
 began=$(date +%s%N)
-"$FT" demo --for 8s --pins "$PINS" >"$W/demo" 2>"$W/demo.err" </dev/null
+"$FT" demo --for 8s >"$W/demo" 2>"$W/demo.err" </dev/null
 equal "demo: exit status" $? 0
 echo "note    $CASE: the demo took $((($(date +%s%N) - began) / 1000000)) ms"
 says "demo: one client connection costs several backend connections" "$W/demo" 'x[2-9]\.[0-9]|[2-9]\.[0-9] backend flows'
@@ -41,15 +41,15 @@ equal "demo: no escape sequences in a pipe" "$(grep -c $'\x1b' "$W/demo")" 0
 holds "demo: nothing stays behind" test ! -e "$PINS"
 
 # --- one plain table ---
-TERM=dumb "$FT" top --once --pins "$PINS" >"$W/once" 2>"$W/once.err" </dev/null
+TERM=dumb "$FT" top --once >"$W/once" 2>"$W/once.err" </dev/null
 equal "top --once: exit status" $? 0
 says "top --once: a table" "$W/once" '^HOP|no hops'
-"$FT" top --pins "$PINS" >"$W/piped" 2>&1 </dev/null
+"$FT" top >"$W/piped" 2>&1 </dev/null
 equal "top to a pipe: exit status" $? 0
 equal "top to a pipe: no escape sequences" "$(grep -c $'\x1b' "$W/piped")" 0
 
 # --- live ---
-terminal "$FT demo --pins $PINS"
+terminal "$FT demo"
 holds "live: the first frame shows the hops" sees 'nginx'
 holds "live: and a ratio" sees '×[1-9]|x[1-9]'
 screen >"$W/live"
@@ -71,17 +71,17 @@ holds "live: the terminal is as before" bash -c "! grep -q 'NEW/s' '$W/screen'"
 type_in 'echo ec''hoes; stty -a' Enter
 holds "live: and echoes" sees '[^-]echo '
 
-terminal "$FT demo --pins $PINS"
+terminal "$FT demo"
 sees nginx >/dev/null
 tmux -L "$server" send-keys C-c
 holds "live: ^C ends it too" sees 'status='
 
-terminal "TERM=dumb $FT demo --for 2s --pins $PINS"
+terminal "TERM=dumb $FT demo --for 2s"
 holds "TERM=dumb: a plain table" sees 'ACTIVE'
 holds "TERM=dumb: ends" sees 'status=0'
 
 # --- how soon ---
-terminal "sleep 0.2; $FT top --pins $PINS"
+terminal "sleep 0.2; $FT top"
 began=$(date +%s%N)
 drawn() {
 	tmux -L "$server" capture-pane -p | grep -q 'q quit'

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The checks. Each is a row: a function that finds its fact and, unless it is fine, says so in
+ * one line with the remedy. The order is that of causes: what explains most comes first. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "config.h"
+#include "counting.h"
+#include "exit.h"
+#include "log.h"
+#include "probe.h"
+
+#define LOCK_FILE "/run/fantail.lock"
+
+enum status { CHECK_OK, CHECK_WARN, CHECK_FAIL };
+
+struct result {
+	char text[768], remedy[768];
+};
+
+#define SAY(r, ...)    snprintf((r)->text, sizeof((r)->text), __VA_ARGS__)
+#define REMEDY(r, ...) snprintf((r)->remedy, sizeof((r)->remedy), __VA_ARGS__)
+
+static bool wants_sockops(const struct ft_options *o)
+{
+	return o->source == FT_SOURCE_SOCKOPS || (o->source < 0 && o->cgroup);
+}
+
+/* A line of /proc/self/status that begins with `key`, as a number in `base`. */
+static unsigned long long status_number(const char *key, int base)
+{
+	char line[256];
+	unsigned long long value = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			value = strtoull(line + strlen(key), NULL, base);
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static bool capable(unsigned int cap)
+{
+	return status_number("CapEff:", 16) >> cap & 1;
+}
+
+static bool initial_userns(void)
+{
+	unsigned int inside = 1, outside = 1, count = 0;
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	int n = f ? fscanf(f, "%u %u %u", &inside, &outside, &count) : 0;
+
+	if (f)
+		fclose(f);
+	return n != 3 || (!inside && !outside && count == UINT32_MAX);
+}
+
+static enum status check_privileges(const struct ft_options *o, struct result *r)
+{
+	const struct {
+		unsigned int cap;
+		const char *name;
+		bool needed;
+	} caps[] = {
+		{CAP_BPF, "CAP_BPF", true},
+		{CAP_PERFMON, "CAP_PERFMON", !wants_sockops(o)},
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN", wants_sockops(o)},
+	};
+	char missing[96] = "";
+
+	for (unsigned int i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
+		if (caps[i].needed && !capable(caps[i].cap) && !capable(CAP_SYS_ADMIN)) {
+			if (missing[0])
+				strcat(missing, " and ");
+			strcat(missing, caps[i].name);
+		}
+	if (missing[0]) {
+		SAY(r, "missing %s (uid %u)", missing, (unsigned int)getuid());
+		REMEDY(r, "run as root: sudo fantail %s", ft_command_name(o->command));
+		return CHECK_FAIL;
+	}
+	if (!initial_userns()) {
+		SAY(r, "inside a user namespace, whose root may not load tracing programs");
+		REMEDY(r, "run on the host, or in a container with --privileged --userns=host");
+		return CHECK_FAIL;
+	}
+	SAY(r, "uid %u, all capabilities that counting needs", (unsigned int)getuid());
+	return CHECK_OK;
+}
+
+static enum status check_namespaces(const struct ft_options *o, struct result *r)
+{
+	(void)o;
+	if (capable(CAP_SYS_ADMIN)) {
+		SAY(r, "may look into other network namespaces (CAP_SYS_ADMIN)");
+		return CHECK_OK;
+	}
+	SAY(r, "no CAP_SYS_ADMIN: flows that were open before in other network namespaces stay "
+	       "unknown");
+	REMEDY(r, "run as root, or count only this one: --netns own");
+	return CHECK_WARN;
+}
+
+static enum status check_kernel(const struct ft_options *o, struct result *r)
+{
+	struct utsname u;
+	unsigned int major = 0, minor = 0;
+
+	(void)o;
+	uname(&u);
+	sscanf(u.release, "%u.%u", &major, &minor);
+	if (major < 5 || (major == 5 && minor < 10)) {
+		SAY(r, "kernel %s is older than 5.10", u.release);
+		REMEDY(r, "run a kernel from 5.10 on");
+		return CHECK_FAIL;
+	}
+	SAY(r, "kernel %s", u.release);
+	return CHECK_OK;
+}
+
+static enum status check_btf(const struct ft_options *o, struct result *r)
+{
+	if (!access("/sys/kernel/btf/vmlinux", R_OK)) {
+		SAY(r, "the kernel describes its types (/sys/kernel/btf/vmlinux)");
+		return CHECK_OK;
+	}
+	SAY(r, "this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
+	REMEDY(r, "count one cgroup instead: --source sockops --cgroup PATH");
+	return wants_sockops(o) ? CHECK_WARN : CHECK_FAIL;
+}
+
+static enum status check_lockdown(const struct ft_options *o, struct result *r)
+{
+	char text[128] = "";
+	_close_ int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);
+
+	(void)o;
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "[confidentiality]")) {
+		SAY(r, "lockdown=confidentiality: owners of MPTCP listeners stay unknown");
+		REMEDY(r, "nothing to do: everything else works");
+		return CHECK_WARN;
+	}
+	SAY(r, "no lockdown that matters");
+	return CHECK_OK;
+}
+
+int ft_check_cgroup2(char *ret, int size)
+{
+	char line[1024], path[512];
+	int err = -ENOENT;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	while (f && err && fgets(line, sizeof(line), f))
+		if (strstr(line, " - cgroup2 ") &&
+		    sscanf(line, "%*s %*s %*s %*s %511s", path) == 1) {
+			snprintf(ret, size, "%s", path);
+			err = 0;
+		}
+	if (f)
+		fclose(f);
+	return err;
+}
+
+static enum status check_cgroup2(const struct ft_options *o, struct result *r)
+{
+	char path[512];
+	struct statfs fs;
+
+	if (ft_check_cgroup2(path, sizeof(path))) {
+		SAY(r, "cgroup2 is not mounted");
+		REMEDY(r, "mount -t cgroup2 none /sys/fs/cgroup/unified (only --cgroup needs it)");
+		return wants_sockops(o) ? CHECK_FAIL : CHECK_WARN;
+	}
+	if (o->cgroup && (statfs(o->cgroup, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)) {
+		SAY(r, "%s is not a cgroup2 directory", o->cgroup);
+		REMEDY(r, "name a directory below %s", path);
+		return CHECK_FAIL;
+	}
+	SAY(r, "cgroup2 is at %s", path);
+	return CHECK_OK;
+}
+
+static enum status check_bpffs(const struct ft_options *o, struct result *r)
+{
+	struct statfs fs;
+
+	(void)o;
+	if (!statfs("/sys/fs/bpf", &fs) && fs.f_type == BPF_FS_MAGIC) {
+		SAY(r, "bpffs is at /sys/fs/bpf");
+		return CHECK_OK;
+	}
+	SAY(r, "bpffs is not mounted: an agent runs unpinned, nobody can look at its counters");
+	REMEDY(r, "mount -t bpf bpf /sys/fs/bpf");
+	return CHECK_WARN;
+}
+
+static enum status check_config(const struct ft_options *o, struct result *r)
+{
+	struct ft_config *c = calloc(1, sizeof(*c));
+	struct ft_buf errors = {0};
+	bool discover;
+	enum status status = CHECK_OK;
+
+	if (!c)
+		return CHECK_FAIL;
+	if (ft_counting_config(o, c, &discover, &errors)) {
+		SAY(r, "%.*s", (int)strcspn(ft_buf_text(&errors), "\n"), ft_buf_text(&errors));
+		REMEDY(r, "see fantail.conf(5), or start from: fantail discover");
+		status = CHECK_FAIL;
+	} else if (discover) {
+		SAY(r, "no configuration: hops come from what runs on this host");
+	} else {
+		SAY(r, "configuration has %u hops", c->nhops);
+	}
+	ft_buf_close(&errors);
+	free(c);
+	return status;
+}
+
+static enum status check_textfile(const struct ft_options *o, struct result *r)
+{
+	struct ft_config *c = calloc(1, sizeof(*c));
+	struct ft_buf errors = {0};
+	char dir[256];
+	char *slash;
+	bool discover;
+	enum status status = CHECK_OK;
+
+	if (!c || ft_counting_config(o, c, &discover, &errors) || !c->textfile[0]) {
+		SAY(r, "no textfile is written");
+	} else {
+		snprintf(dir, sizeof(dir), "%s", c->textfile);
+		slash = strrchr(dir, '/');
+		if (slash)
+			*slash = 0;
+		if (slash && access(dir, W_OK)) {
+			SAY(r, "cannot write to %s: %s", dir, strerror(errno));
+			REMEDY(r, "install prometheus-node-exporter, or name another: --textfile "
+				  "FILE");
+			status = o->textfile ? CHECK_FAIL : CHECK_WARN;
+		} else {
+			SAY(r, "metrics go to %s", c->textfile);
+		}
+	}
+	ft_buf_close(&errors);
+	free(c);
+	return status;
+}
+
+static enum status check_seccomp(const struct ft_options *o, struct result *r)
+{
+	(void)o;
+	if (status_number("Seccomp:", 10) == 2) {
+		SAY(r, "a seccomp filter is in force and may refuse bpf(2)");
+		REMEDY(r, "start the container with a profile that allows bpf, "
+			  "--cap-add BPF,PERFMON,NET_ADMIN");
+		return CHECK_WARN;
+	}
+	SAY(r, "no seccomp filter");
+	return CHECK_OK;
+}
+
+static enum status check_load(const struct ft_options *o, struct result *r)
+{
+	struct ft_probe_options po = {
+		.source = wants_sockops(o) ? FT_SOURCE_SOCKOPS : FT_SOURCE_TRACEPOINT,
+		.max_flows = 1024,
+	};
+	struct ft_probe p = FT_PROBE_NONE;
+	char root[512] = "";
+
+	if (!ft_check_cgroup2(root, sizeof(root)))
+		po.cgroup = o->cgroup ? o->cgroup : root;
+	if (ft_probe_load(&p, &po, r->text, sizeof(r->text))) {
+		REMEDY(r, "see the kernel's words: fantail check -v");
+		return CHECK_FAIL;
+	}
+	ft_probe_close(&p);
+	SAY(r, "the programs load and attach");
+	return CHECK_OK;
+}
+
+static enum status check_agent(const struct ft_options *o, struct result *r)
+{
+	int pid = ft_check_agent();
+
+	(void)o;
+	if (pid)
+		SAY(r, "an agent is running (pid %d)", pid);
+	else
+		SAY(r, "no agent is running");
+	return CHECK_OK;
+}
+
+static const struct {
+	const char *name;
+	enum status (*check)(const struct ft_options *o, struct result *r);
+	enum ft_exit code; /* when it fails */
+	bool explains;	   /* whether it can be why programs do not load */
+} checks[] = {
+	{"kernel", check_kernel, FT_EXIT_UNAVAILABLE, true},
+	{"privileges", check_privileges, FT_EXIT_PERMISSION, true},
+	{"btf", check_btf, FT_EXIT_UNAVAILABLE, true},
+	{"cgroup2", check_cgroup2, FT_EXIT_UNAVAILABLE, true},
+	{"seccomp", check_seccomp, FT_EXIT_PERMISSION, true},
+	{"lockdown", check_lockdown, FT_EXIT_UNAVAILABLE, false},
+	{"namespaces", check_namespaces, FT_EXIT_PERMISSION, false},
+	{"bpffs", check_bpffs, FT_EXIT_UNAVAILABLE, false},
+	{"config", check_config, FT_EXIT_CONFIG, false},
+	{"textfile", check_textfile, FT_EXIT_CANNOT_WRITE, false},
+	{"programs", check_load, FT_EXIT_UNAVAILABLE, false},
+	{"agent", check_agent, FT_EXIT_UNAVAILABLE, false},
+};
+#define NCHECKS (sizeof(checks) / sizeof(checks[0]))
+
+int ft_check_all(const struct ft_options *o)
+{
+	static const char *const words[] = {"ok  ", "warn", "fail"};
+	int code = FT_EXIT_OK;
+
+	for (unsigned int i = 0; i < NCHECKS; i++) {
+		struct result r = {"", ""};
+		enum status s = checks[i].check(o, &r);
+
+		printf("%s  %s: %s\n", words[s], checks[i].name, r.text);
+		if (s != CHECK_OK)
+			printf("      %s\n", r.remedy);
+		if (s == CHECK_FAIL && !code)
+			code = checks[i].code;
+	}
+	return code;
+}
+
+int ft_check_explain(const struct ft_options *o, const char *why)
+{
+	for (unsigned int i = 0; i < NCHECKS; i++) {
+		struct result r = {"", ""};
+		enum status s;
+
+		if (!checks[i].explains)
+			continue;
+		s = checks[i].check(o, &r);
+		if (s == CHECK_FAIL || (s == CHECK_WARN && checks[i].check == check_seccomp)) {
+			ft_log(FT_LOG_ERROR, "%s. %s", r.text, r.remedy);
+			ft_log(FT_LOG_DEBUG, "%s", why);
+			return checks[i].code;
+		}
+	}
+	ft_log(FT_LOG_ERROR, "%s. See: fantail check -v", why);
+	ft_log(FT_LOG_DEBUG, "%s", ft_log_libbpf_tail());
+	return FT_EXIT_UNAVAILABLE;
+}
+
+int ft_check_privileged(const struct ft_options *o)
+{
+	struct result r = {"", ""};
+
+	if (check_privileges(o, &r) != CHECK_FAIL)
+		return 0;
+	ft_log(FT_LOG_ERROR, "%s. %s", r.text, r.remedy);
+	return FT_EXIT_PERMISSION;
+}
+
+/* --- the lock --- */
+
+static int read_pid(int fd)
+{
+	char text[16] = "";
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
+int ft_check_agent(void)
+{
+	_close_ int fd = open(LOCK_FILE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
+		return 0;
+	return read_pid(fd);
+}
+
+int ft_check_lock(int *ret_pid)
+{
+	int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	char text[16];
+	int n, busy = 1;
+
+	if (fd < 0)
+		return -errno;
+	/* A viewer that looks whether we run holds it for a moment. */
+	for (int i = 0; i < 5 && (busy = flock(fd, LOCK_EX | LOCK_NB)); i++)
+		usleep(20000);
+	if (busy) {
+		*ret_pid = read_pid(fd);
+		close(fd);
+		return -EBUSY;
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
+		ft_log(FT_LOG_DEBUG, "cannot write %s: %s", LOCK_FILE, strerror(errno));
+	return 0; /* fd stays open: it is the lock */
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* fantail agent: the one process per host that keeps the counters, audits them, and writes the
+ * textfile. Writing may fail for as long as it likes; counting goes on. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "cmd.h"
+#include "counting.h"
+#include "exit.h"
+#include "log.h"
+#include "loop.h"
+#include "sink.h"
+#include "view.h"
+
+struct agent {
+	const struct ft_options *options;
+	const char *pins;
+	struct ft_counting counting;
+	struct ft_report report;
+	struct ft_buf text;
+	struct ft_view_agent facts;
+	uint64_t next_write_ns;
+	bool failing; /* the last write failed: say so once */
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static const char *textfile(struct agent *a)
+{
+	return a->counting.config.textfile;
+}
+
+static void write_textfile(struct agent *a)
+{
+	int err;
+
+	if (!textfile(a)[0])
+		return;
+	ft_counting_report(&a->counting, &a->report);
+	ft_buf_reset(&a->text);
+	a->facts.last_write_seconds = now_ns(CLOCK_REALTIME) / 1e9;
+	ft_view_prom(&a->report, &a->facts, &a->text);
+	err = ft_buf_error(&a->text);
+	if (!err)
+		err = ft_sink_write(textfile(a), a->text.data, a->text.len);
+	if (err) {
+		a->facts.write_errors++;
+		if (!a->failing)
+			ft_log(FT_LOG_WARN, "cannot write %s: %s; counting goes on, will try again",
+			       textfile(a), strerror(-err));
+	} else if (a->failing) {
+		ft_log(FT_LOG_INFO, "writing %s again", textfile(a));
+	}
+	a->failing = err;
+}
+
+/* A directory that was asked for must be there; the default one may be missing. */
+static int check_textfile(struct agent *a)
+{
+	char dir[sizeof(a->counting.config.textfile)];
+	char *slash;
+
+	strcpy(dir, textfile(a));
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return 0;
+	*slash = 0;
+	if (!access(dir[0] ? dir : "/", F_OK))
+		return 0;
+	if (strcmp(textfile(a), FT_DEFAULT_TEXTFILE)) {
+		ft_log(FT_LOG_ERROR,
+		       "cannot write %s: there is no directory %s. Make it, or name another: "
+		       "--textfile FILE",
+		       textfile(a), dir);
+		return FT_EXIT_CANNOT_WRITE;
+	}
+	ft_log(FT_LOG_INFO,
+	       "no metrics are written: there is no %s (prometheus-node-exporter); "
+	       "--textfile FILE names another place",
+	       dir);
+	a->counting.config.textfile[0] = 0;
+	return 0;
+}
+
+static void tick(struct agent *a)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	int err = ft_counting_tick(&a->counting);
+
+	if (err)
+		ft_log(FT_LOG_WARN, "cannot read the counters: %s", strerror(-err));
+	if (now + 1000000 < a->next_write_ns)
+		return;
+	write_textfile(a);
+	a->next_write_ns = now + a->counting.config.interval_ms * 1000000ULL;
+}
+
+static bool stops(const struct ft_event *e)
+{
+	if (e->kind == FT_EVENT_DEADLINE)
+		return true;
+	if (e->kind != FT_EVENT_SIGNAL)
+		return false;
+	if (e->signo == SIGHUP)
+		ft_log(FT_LOG_INFO, "reloading is not in this version: restart to change hops");
+	return e->signo == SIGINT || e->signo == SIGTERM || e->signo == SIGQUIT;
+}
+
+static int run(struct agent *a, struct ft_loop *loop)
+{
+	uint32_t interval = a->counting.config.interval_ms;
+	struct ft_event event;
+	int err = ft_loop_set_timer(loop, interval < 1000 ? interval : 1000);
+
+	if (!err && a->options->for_ms)
+		err = ft_loop_set_deadline(loop, a->options->for_ms);
+	tick(a);
+	while (!err && !(err = ft_loop_next(loop, &event))) {
+		if (event.kind == FT_EVENT_TICK)
+			tick(a);
+		else if (stops(&event))
+			return 0;
+	}
+	ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(-err));
+	return FT_EXIT_INTERNAL;
+}
+
+static void stop(struct agent *a)
+{
+	if (textfile(a)[0])
+		ft_sink_remove(textfile(a));
+	if (!a->options->keep)
+		ft_probe_unpin(a->pins);
+	ft_counting_close(&a->counting);
+}
+
+static int agent(struct agent *a, struct ft_loop *loop)
+{
+	int code = ft_counting_start(&a->counting, a->options, a->pins, NULL);
+
+	if (code)
+		return code;
+	code = check_textfile(a);
+	if (!code) {
+		ft_log(FT_LOG_INFO, "counting %u hops (%s)", a->counting.config.nhops,
+		       a->counting.config.source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
+		code = run(a, loop);
+	}
+	stop(a);
+	return code;
+}
+
+static int lock(void)
+{
+	int pid = 0, err = ft_check_lock(&pid);
+
+	if (!err)
+		return 0;
+	if (err == -EBUSY)
+		ft_log(FT_LOG_ERROR,
+		       "another agent is running (pid %d). One per host is enough; stop it "
+		       "first: kill %d",
+		       pid, pid);
+	else
+		ft_log(FT_LOG_ERROR,
+		       "cannot lock /run/fantail.lock: %s. Run as root: sudo fantail agent",
+		       strerror(-err));
+	return err == -EBUSY ? FT_EXIT_UNAVAILABLE : FT_EXIT_PERMISSION;
+}
+
+int ft_cmd_agent(const struct ft_options *o)
+{
+	_free_ struct agent *a = calloc(1, sizeof(*a));
+	struct ft_loop loop = FT_LOOP_INIT;
+	int code;
+
+	if (!a)
+		return FT_EXIT_INTERNAL;
+	a->options = o;
+	a->pins = o->pins ? o->pins : FT_DEFAULT_PINS;
+	if (geteuid() && (code = ft_check_privileged(o)))
+		return code;
+	code = lock();
+	if (code)
+		return code;
+	if (ft_loop_init(&loop)) {
+		ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(errno));
+		return FT_EXIT_INTERNAL;
+	}
+	code = agent(a, &loop);
+	ft_buf_close(&a->text);
+	ft_loop_close(&loop);
+	return code;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* fantail record: one snapshot per interval into a file, of the agent's counters or our own. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "cmd.h"
+#include "counting.h"
+#include "exit.h"
+#include "log.h"
+#include "loop.h"
+
+struct recorder {
+	struct ft_probe agent;
+	struct ft_counting counting;
+	struct ft_snapshot snapshot;
+	bool alone;
+	FILE *file;
+};
+
+static int write_one(struct recorder *r)
+{
+	const struct ft_snapshot *s = r->alone ? &r->counting.snapshot : &r->snapshot;
+	_free_ char *text = NULL;
+	int err = r->alone ? ft_counting_tick(&r->counting)
+			   : ft_probe_snapshot(&r->agent, &r->snapshot);
+
+	if (err)
+		return err;
+	r->snapshot.counting = 1;
+	text = ft_snapshot_to_json(s);
+	if (!text)
+		return -ENOMEM;
+	return fprintf(r->file, "%s\n", text) < 0 || fflush(r->file) ? -errno : 0;
+}
+
+static int record(struct recorder *r, struct ft_loop *loop, const struct ft_options *o)
+{
+	struct ft_event event = {0};
+	int err = ft_loop_set_timer(loop, o->interval_ms ? o->interval_ms : 1000);
+
+	if (!err && o->for_ms)
+		err = ft_loop_set_deadline(loop, o->for_ms);
+	if (!err)
+		err = write_one(r);
+	while (!err && !(err = ft_loop_next(loop, &event))) {
+		if (event.kind == FT_EVENT_TICK)
+			err = write_one(r);
+		else if (event.kind == FT_EVENT_DEADLINE || event.signo != SIGWINCH)
+			break;
+	}
+	if (err)
+		ft_log(FT_LOG_ERROR, "cannot record to %s: %s", o->argument, strerror(-err));
+	return err ? FT_EXIT_CANNOT_WRITE : FT_EXIT_OK;
+}
+
+static int open_source(struct recorder *r, const struct ft_options *o)
+{
+	int code = ft_cmd_open_agent(o, &r->agent, true);
+
+	if (code != FT_EXIT_UNAVAILABLE)
+		return code;
+	r->alone = true;
+	return ft_counting_start(&r->counting, o, NULL, NULL);
+}
+
+int ft_cmd_record(const struct ft_options *o)
+{
+	_free_ struct recorder *r = calloc(1, sizeof(*r));
+	struct ft_loop loop = FT_LOOP_INIT;
+	int code;
+
+	if (!r || ft_loop_init(&loop))
+		return FT_EXIT_INTERNAL;
+	r->agent = r->counting.probe = (struct ft_probe)FT_PROBE_NONE;
+	r->file = fopen(o->argument, "we");
+	if (!r->file) {
+		ft_log(FT_LOG_ERROR, "%s: %s", o->argument, strerror(errno));
+		ft_loop_close(&loop);
+		return FT_EXIT_CANNOT_WRITE;
+	}
+	code = open_source(r, o);
+	if (!code)
+		code = record(r, &loop, o);
+	fclose(r->file);
+	ft_probe_close(&r->agent);
+	ft_counting_close(&r->counting);
+	ft_loop_close(&loop);
+	return code;
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The session. What costs more than O(hops) is an errand: it measures its own CPU time and comes
+ * back so late that it stays within a thousandth of a core. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+#include "counting.h"
+#include "counting_discover.h"
+#include "exit.h"
+#include "log.h"
+
+#define SECOND 1000000000ULL
+#define BUDGET 1000 /* a thousandth of a core */
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* --- configuration --- */
+
+static char *read_file(const char *path, struct ft_buf *errors)
+{
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t size = 1 << 20, len = 0;
+	char *text = malloc(size + 1);
+	ssize_t n = -1;
+
+	while (fd >= 0 && text && len < size && (n = read(fd, text + len, size - len)) > 0)
+		len += n;
+	if (fd < 0 || !text || n < 0) {
+		ft_buf_printf(errors, "%s: %s\n", path, strerror(errno));
+		free(text);
+		return NULL;
+	}
+	text[len] = 0;
+	if (strlen(text) != len || len == size) {
+		ft_buf_printf(errors, "%s: this is no configuration file (%s)\n", path,
+			      len == size ? "more than 1 MiB" : "it has zero bytes");
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void override(struct ft_config *c, const struct ft_options *o)
+{
+	if (o->interval_ms)
+		c->interval_ms = o->interval_ms;
+	if (o->max_flows)
+		c->max_flows = o->max_flows;
+	if (o->textfile)
+		snprintf(c->textfile, sizeof(c->textfile), "%s", o->textfile);
+	if (o->netns) {
+		c->netns = !strcmp(o->netns, "all")   ? FT_NETNS_ALL
+			   : !strcmp(o->netns, "own") ? FT_NETNS_OWN
+						      : FT_NETNS_PATH;
+		snprintf(c->netns_path, sizeof(c->netns_path), "%s", o->netns);
+	}
+	if (o->cgroup)
+		snprintf(c->cgroup, sizeof(c->cgroup), "%s", o->cgroup);
+	if (o->source >= 0) {
+		c->source = o->source;
+		c->source_set = true;
+	}
+	if (c->cgroup[0] && !c->source_set)
+		c->source = FT_SOURCE_SOCKOPS;
+}
+
+int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *ret_discover,
+		       struct ft_buf *errors)
+{
+	const char *path = o->config ? o->config : FT_DEFAULT_CONFIG;
+	int err = 0;
+
+	ft_config_default(ret);
+	if (o->config || !access(path, F_OK)) {
+		_free_ char *text = read_file(path, errors);
+
+		err = text ? ft_config_parse(text, path, ret, errors) : -EINVAL;
+	}
+	if (err)
+		return FT_EXIT_CONFIG;
+	override(ret, o);
+	*ret_discover = !ret->nhops;
+	return 0;
+}
+
+static int configure(struct ft_counting *c, const char *config_text)
+{
+	struct ft_buf errors = {0};
+	int code = 0;
+
+	if (config_text && !config_text[0]) { /* discover, whatever the file says */
+		ft_config_default(&c->config);
+		override(&c->config, c->options);
+		c->discover = true;
+	} else if (config_text) {
+		code = ft_config_parse(config_text, "demo", &c->config, &errors) ? FT_EXIT_INTERNAL
+										 : 0;
+		override(&c->config, c->options);
+	} else {
+		code = ft_counting_config(c->options, &c->config, &c->discover, &errors);
+	}
+	if (code)
+		ft_log(FT_LOG_ERROR, "%s", ft_buf_text(&errors));
+	ft_buf_close(&errors);
+	return code;
+}
+
+/* --- namespaces --- */
+
+static int find_namespaces(struct ft_counting *c)
+{
+	ft_netns_close(&c->ns);
+	switch (c->config.netns) {
+	case FT_NETNS_OWN:
+		return ft_netns_own(&c->ns);
+	case FT_NETNS_PATH:
+		return ft_netns_path(c->config.netns_path, &c->ns);
+	default:
+		return ft_netns_all(&c->ns);
+	}
+}
+
+static uint32_t scope(const struct ft_counting *c)
+{
+	return c->config.netns == FT_NETNS_ALL ? 0 : c->ns.inode[0];
+}
+
+/* --- adoption --- */
+
+static bool same_hops(const struct ft_counting *c)
+{
+	_free_ struct ft_hop_def *def = calloc(2 * FT_MAX_HOPS, sizeof(*def));
+	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
+	struct ft_hop_def *pinned = def + FT_MAX_HOPS;
+	uint32_t n = 0;
+
+	if (!def || !rules || ft_config_compile(&c->config, def, rules) ||
+	    ft_probe_get_hops(&c->probe, pinned, &n) || n != c->config.nhops)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(def[i].name, pinned[i].name) || strcmp(def[i].port, pinned[i].port) ||
+		    def[i].side != pinned[i].side || def[i].from != pinned[i].from ||
+		    def[i].limit != pinned[i].limit || def[i].discovered != pinned[i].discovered)
+			return false;
+	return ft_probe_same_rules(&c->probe, rules);
+}
+
+/* Why what is pinned cannot go on counting for us; NULL: it can. */
+static const char *unfit(struct ft_counting *c)
+{
+	if (!ft_probe_counts(&c->probe))
+		return "their agent was stopped before it had begun";
+	if (c->probe.meta.source != c->config.source ||
+	    strcmp(c->probe.meta.cgroup, c->config.cgroup))
+		return "they count from another source";
+	if (c->probe.meta.max_flows != c->config.max_flows)
+		return "max_flows has changed";
+	if (!ft_probe_has_netns(&c->probe, scope(c)))
+		return "they count another network namespace";
+	if (c->discover)
+		return ft_counting_restore(c) ? "their hops were configured" : NULL;
+	return same_hops(c) ? NULL : "the hops have changed";
+}
+
+static bool adopt(struct ft_counting *c, const char *pins)
+{
+	char text[128] = "";
+	const char *why = text;
+	int err = ft_probe_adopt(&c->probe, pins, text, sizeof(text));
+
+	if (err == -ENOENT)
+		return false;
+	if (!err) {
+		why = unfit(c);
+		if (!why) {
+			ft_log(FT_LOG_INFO,
+			       "adopted the counters pinned in %s: they went on counting", pins);
+			ft_probe_take_over(&c->probe, c->config.interval_ms);
+			ft_probe_get_history(&c->probe, &c->history);
+			return true;
+		}
+		ft_probe_close(&c->probe);
+	}
+	ft_log(FT_LOG_WARN, "the counters pinned in %s are replaced, counting starts anew: %s",
+	       pins, text[0] || !err ? why : strerror(-err));
+	ft_probe_unpin(pins);
+	return false;
+}
+
+/* --- start --- */
+
+static int load(struct ft_counting *c)
+{
+	struct ft_probe_options po = {
+		.source = c->config.source,
+		.cgroup = c->config.cgroup[0] ? c->config.cgroup : NULL,
+		.max_flows = c->config.max_flows,
+		.netns = scope(c),
+		.interval_ms = c->config.interval_ms,
+		.discover = c->discover,
+	};
+	char root[FT_TEXT_LEN], why[256];
+
+	if (po.source == FT_SOURCE_SOCKOPS && !po.cgroup && !ft_check_cgroup2(root, sizeof(root)))
+		po.cgroup = root;
+	if (po.source == FT_SOURCE_SOCKOPS && !po.cgroup) {
+		ft_log(FT_LOG_ERROR, "cgroup2 is not mounted. mount -t cgroup2 none "
+				     "/sys/fs/cgroup/unified");
+		return FT_EXIT_UNAVAILABLE;
+	}
+	if (ft_probe_load(&c->probe, &po, why, sizeof(why)))
+		return ft_check_explain(c->options, why);
+	return 0;
+}
+
+static void pin(struct ft_counting *c, const char *pins)
+{
+	int err = ft_probe_pin(&c->probe, pins);
+
+	if (err)
+		ft_log(FT_LOG_WARN,
+		       "cannot pin the counters in %s (%s): nobody else can look at them, and they "
+		       "end "
+		       "with this process. mount -t bpf bpf /sys/fs/bpf",
+		       pins, strerror(-err));
+}
+
+static int begin(struct ft_counting *c)
+{
+	int err = c->discover ? ft_counting_discover_all(c)
+			      : ft_probe_set_hops(&c->probe, &c->config);
+
+	if (!err)
+		err = ft_probe_start(&c->probe, c->ns.fd, c->ns.n, true);
+	if (!err && !c->discover)
+		ft_counting_name_owners(c);
+	return err;
+}
+
+static int start(struct ft_counting *c, const char *pins)
+{
+	int code, err;
+
+	if (pins && adopt(c, pins))
+		return 0;
+	code = load(c);
+	if (code)
+		return code;
+	if (pins)
+		pin(c, pins); /* before it begins: a kill loses nothing that was counted */
+	err = begin(c);
+	if (!err)
+		return 0;
+	ft_log(FT_LOG_ERROR, "cannot start counting: %s", strerror(-err));
+	if (pins)
+		ft_probe_unpin(pins);
+	return err == -EPERM ? ft_check_explain(c->options, "not permitted") : FT_EXIT_INTERNAL;
+}
+
+int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const char *pins,
+		      const char *config_text)
+{
+	int code, err;
+
+	memset(c, 0, sizeof(*c));
+	c->options = o;
+	c->probe = (struct ft_probe)FT_PROBE_NONE;
+	c->peers_errand.min_ns = SECOND;
+	c->audit_errand.min_ns = 2 * SECOND;
+	c->owners_errand.min_ns = 10 * SECOND;
+	for (int i = 0; i < FT_MAX_HOPS; i++)
+		c->peers[i] = FT_PEERS_UNKNOWN;
+	code = configure(c, config_text);
+	if (code)
+		return code;
+	err = find_namespaces(c);
+	if (err) {
+		ft_log(FT_LOG_ERROR, "cannot open network namespace %s: %s",
+		       c->config.netns == FT_NETNS_PATH ? c->config.netns_path : "of this process",
+		       strerror(-err));
+		code = FT_EXIT_CONFIG;
+	} else {
+		code = start(c, pins);
+	}
+	if (code)
+		ft_counting_close(c);
+	return code;
+}
+
+/* --- tick --- */
+
+static bool due(const struct ft_errand *e, uint64_t now)
+{
+	return now >= e->due_ns;
+}
+
+static void done(struct ft_errand *e, uint64_t cpu_before)
+{
+	uint64_t cost = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_before;
+	uint64_t wait = cost * BUDGET > e->min_ns ? cost * BUDGET : e->min_ns;
+
+	e->due_ns = clock_ns(CLOCK_MONOTONIC) + wait;
+}
+
+void ft_counting_peers(struct ft_counting *c)
+{
+	if (ft_probe_peers(&c->probe, c->snapshot.nhops, c->peers))
+		return;
+	for (uint32_t i = 0; i < c->snapshot.nhops; i++)
+		c->snapshot.peers[i] = c->peers[i];
+}
+
+static void run_errands(struct ft_counting *c)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+
+	if (due(&c->audit_errand, now)) {
+		int err = find_namespaces(c);
+
+		if (!err)
+			err = ft_probe_audit(&c->probe, c->ns.fd, c->ns.inode, c->ns.n);
+		if (err)
+			ft_log(FT_LOG_WARN, "cannot audit the counters: %s", strerror(-err));
+		done(&c->audit_errand, cpu);
+		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	}
+	if (due(&c->peers_errand, now)) {
+		ft_counting_peers(c);
+		done(&c->peers_errand, cpu);
+		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	}
+	if (!c->discover && due(&c->owners_errand, now)) {
+		ft_counting_name_owners(c);
+		done(&c->owners_errand, cpu);
+	}
+}
+
+static int read_counters(struct ft_counting *c)
+{
+	int err = ft_probe_snapshot(&c->probe, &c->snapshot);
+
+	c->snapshot.counting = 1;
+	for (uint32_t i = 0; !err && i < c->snapshot.nhops; i++)
+		c->snapshot.peers[i] = c->peers[i];
+	return err;
+}
+
+int ft_counting_tick(struct ft_counting *c)
+{
+	int err = c->discover ? ft_counting_discover_new(c) : 0;
+
+	if (err)
+		ft_log(FT_LOG_WARN, "cannot look for new hops: %s", strerror(-err));
+	err = read_counters(c);
+	if (err)
+		return err;
+	ft_history_add(&c->history, &c->snapshot);
+	if (c->history.count)
+		ft_probe_put_sample(&c->probe, &c->history.row[c->history.count - 1]);
+	run_errands(c);
+	return 0;
+}
+
+void ft_counting_report(struct ft_counting *c, struct ft_report *ret)
+{
+	ft_model_build(&c->snapshot, &c->history, ret);
+}
+
+void ft_counting_close(struct ft_counting *c)
+{
+	if (!c)
+		return;
+	ft_probe_close(&c->probe);
+	ft_netns_close(&c->ns);
+}

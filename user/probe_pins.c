@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Pins: names in bpffs under which the kernel objects outlive the process that made them. A
+ * set is whole or it is nothing: one missing object makes it stale. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+static const char *const map_pins[] = {
+	[FT_MAP_FLOWS] = "flows",     [FT_MAP_STATS] = "stats",
+	[FT_MAP_TOTALS] = "totals",   [FT_MAP_LISTENERS] = "listeners",
+	[FT_MAP_PORTS] = "ports",     [FT_MAP_CANDIDATES] = "candidates",
+	[FT_MAP_META] = "meta",	      [FT_MAP_HOPS] = "hops",
+	[FT_MAP_HISTORY] = "history", [FT_MAP_RULES] = "rules",
+	[FT_MAP_CONTROL] = "control", [FT_MAP_OWNERS] = "owners",
+	[FT_MAP_WALKED] = "walked",
+};
+static const char *const link_pins[] = {
+	[FT_LINK_STATE] = "link_state", [FT_LINK_STATE_AGAIN] = "link_state_again",
+	[FT_LINK_FILL] = "link_fill",	[FT_LINK_DUMP] = "link_dump",
+	[FT_LINK_SWEEP] = "link_sweep",
+};
+
+#define PATH_LEN 256
+
+static int pin(int fd, const char *dir, const char *name)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+int ft_probe_pin(struct ft_probe *p, const char *dir)
+{
+	int err = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
+
+	for (int i = 0; !err && i < FT_NMAPS; i++)
+		if (p->map[i] >= 0)
+			err = pin(p->map[i], dir, map_pins[i]);
+	/* Links last: what counts is named only when everything else is. */
+	for (int i = 0; !err && i < FT_NLINKS; i++)
+		if (p->link[i] >= 0)
+			err = pin(p->link[i], dir, link_pins[i]);
+	if (err)
+		ft_probe_unpin(dir);
+	return err;
+}
+
+static int open_pin(const char *dir, const char *name)
+{
+	char path[PATH_LEN];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info), zero = 0;
+	int fd = open_pin(dir, map_pins[FT_MAP_META]);
+
+	if (fd < 0)
+		return fd;
+	p->map[FT_MAP_META] = fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	if (info.value_size != sizeof(p->meta) || bpf_map_lookup_elem(fd, &zero, &p->meta) ||
+	    p->meta.abi != FT_ABI) {
+		snprintf(why, why_len, "they have another ABI");
+		return -ESTALE;
+	}
+	p->meta.version[sizeof(p->meta.version) - 1] = 0;
+	p->meta.cgroup[sizeof(p->meta.cgroup) - 1] = 0;
+	if (strcmp(p->meta.version, FT_VERSION)) {
+		snprintf(why, why_len, "they are of version %s, this is %s", p->meta.version,
+			 FT_VERSION);
+		return -ESTALE;
+	}
+	return 0;
+}
+
+/* The sockops door has fewer maps and only one link. */
+static bool needed(const struct ft_probe *p, bool link, int i)
+{
+	if (p->meta.source == FT_SOURCE_TRACEPOINT)
+		return true;
+	return link ? i == FT_LINK_STATE : i != FT_MAP_OWNERS && i != FT_MAP_WALKED;
+}
+
+/* Sizes that readers rely on; a map of the right name and another shape is not ours. */
+static bool fits(int fd, enum ft_map map)
+{
+	static const uint32_t size[FT_NMAPS] = {
+		[FT_MAP_FLOWS] = sizeof(struct ft_flow),
+		[FT_MAP_STATS] = sizeof(struct ft_hop_stats),
+		[FT_MAP_TOTALS] = sizeof(struct ft_totals),
+		[FT_MAP_LISTENERS] = sizeof(struct ft_listener),
+		[FT_MAP_PORTS] = sizeof(struct ft_port),
+		[FT_MAP_CANDIDATES] = sizeof(struct ft_candidate),
+		[FT_MAP_META] = sizeof(struct ft_meta),
+		[FT_MAP_HOPS] = sizeof(struct ft_hop_def),
+		[FT_MAP_HISTORY] = sizeof(struct ft_sample),
+		[FT_MAP_RULES] = 2 * sizeof(struct ft_rules),
+		[FT_MAP_CONTROL] = sizeof(struct ft_control),
+		[FT_MAP_WALKED] = sizeof(uint32_t),
+	};
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+	       (!size[map] || info.value_size == size[map]);
+}
+
+static int adopt_objects(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
+	for (int i = 0; i < FT_NMAPS; i++) {
+		if (p->map[i] < 0)
+			p->map[i] = open_pin(dir, map_pins[i]);
+		if (p->map[i] >= 0 ? !fits(p->map[i], i) : needed(p, false, i)) {
+			snprintf(why, why_len, "\"%s\" is missing or of another shape",
+				 map_pins[i]);
+			return -ESTALE;
+		}
+	}
+	for (int i = 0; i < FT_NLINKS; i++) {
+		p->link[i] = open_pin(dir, link_pins[i]);
+		if (p->link[i] < 0 && needed(p, true, i)) {
+			snprintf(why, why_len, "\"%s\" is missing", link_pins[i]);
+			return -ESTALE;
+		}
+	}
+	return 0;
+}
+
+/* The number of names in dir, which is removed with them if asked. Never outside bpffs. */
+static int clear(const char *dir, bool remove)
+{
+	struct statfs fs;
+	struct dirent *e;
+	char path[PATH_LEN];
+	int n = 0;
+	DIR *d;
+
+	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC)
+		return 0;
+	d = opendir(dir);
+	if (!d)
+		return 0;
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		n++;
+		snprintf(path, sizeof(path), "%s/%.200s", dir, e->d_name);
+		if (remove)
+			unlink(path);
+	}
+	closedir(d);
+	if (remove)
+		rmdir(dir);
+	return n;
+}
+
+int ft_probe_unpin(const char *dir)
+{
+	return clear(dir, true);
+}
+
+int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
+	int err;
+
+	*p = (struct ft_probe)FT_PROBE_NONE;
+	p->ncpus = libbpf_num_possible_cpus();
+	p->adopted = true;
+	if (why_len)
+		why[0] = 0;
+	err = adopt_meta(p, dir, why, why_len);
+	if (err == -ENOENT && clear(dir, false)) {
+		snprintf(why, why_len, "\"%s\" is missing", map_pins[FT_MAP_META]);
+		err = -ESTALE;
+	}
+	if (!err)
+		err = adopt_objects(p, dir, why, why_len);
+	if (err)
+		ft_probe_close(p);
+	return err;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Reading a recording line by line. A bad line ends it, with its number; what was read before
+ * stays on the screen. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exit.h"
+#include "log.h"
+#include "replay.h"
+
+/* 0, -ENODATA at the end, -EINVAL after saying which line is bad. */
+static int next_line(struct ft_replay *r)
+{
+	char why[160];
+
+	if (getline(&r->text, &r->size, r->file) < 0)
+		return -ENODATA;
+	r->line++;
+	if (ft_snapshot_from_json(r->text, &r->next, why, sizeof(why))) {
+		ft_log(FT_LOG_ERROR, "%s:%lu: %s", r->path, r->line, why);
+		return -EINVAL;
+	}
+	r->snapshot = r->next;
+	ft_history_add(&r->history, &r->snapshot);
+	return 0;
+}
+
+int ft_replay_open(struct ft_replay *r, const char *path, bool to_end)
+{
+	memset(r, 0, sizeof(*r));
+	r->path = path;
+	r->to_end = to_end;
+	r->file = fopen(path, "re");
+	if (!r->file) {
+		ft_log(FT_LOG_ERROR, "%s: %s", path, strerror(errno));
+		return FT_EXIT_CONFIG;
+	}
+	if (next_line(r)) {
+		if (!r->line)
+			ft_log(FT_LOG_ERROR, "%s: the recording is empty", path);
+		ft_replay_close(r);
+		return FT_EXIT_CONFIG;
+	}
+	return 0;
+}
+
+int ft_replay_refresh(void *replay, struct ft_report *ret)
+{
+	struct ft_replay *r = replay;
+	int err;
+
+	do
+		err = next_line(r);
+	while (!err && r->to_end);
+	ft_model_build(&r->snapshot, &r->history, ret);
+	return err == -EINVAL ? -ENODATA : err;
+}
+
+void ft_replay_close(struct ft_replay *r)
+{
+	if (r->file)
+		fclose(r->file);
+	r->file = NULL;
+	free(r->text);
+	r->text = NULL;
+}
