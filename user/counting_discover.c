@@ -211,7 +211,9 @@ int ft_counting_discover_new(struct ft_counting *c)
 	if (!err)
 		err = merge(c, &look.seen);
 	seen_close(&look.seen);
-	return err > 0 ? ft_probe_fill(&c->probe, c->ns.fd, c->ns.n) : err;
+	if (err <= 0)
+		return err;
+	return ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
 }
 
 /* --- pinned hops back into configuration --- */

@@ -74,7 +74,8 @@ struct ft_probe_options {
  */
 int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len);
 
-/* Hops and rules of `c`; hops that are there already must not change their index. */
+/* Hops and rules of `c`; hops that are there already must not change their index. While
+ * counting, call ft_probe_fill() after it. */
 int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c);
 int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOPS],
 		      uint32_t *ret_nhops);

@@ -53,6 +53,9 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
 	if (bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both))
 		return -errno;
 	control.table = !control.table;
+	/* Flows that are open now may belong to a new hop: ft_probe_fill() looks for them. */
+	if (control.phase == FT_PHASE_COUNT)
+		control.phase = FT_PHASE_FILL;
 	both[control.table] = *rules;
 	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
 		return -errno;

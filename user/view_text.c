@@ -91,6 +91,20 @@ static void hop_text(CELL_ARGS)
 	put_text(ret, (const char *)&r->hop[i] + c->offset);
 }
 
+/* The first of several addresses: a row is for reading, JSON has them all. */
+static void hop_port(CELL_ARGS)
+{
+	char port[FT_TEXT_LEN];
+	size_t first = strcspn(r->hop[i].port, ",");
+
+	(void)c;
+	if (first < strlen(r->hop[i].port))
+		snprintf(port, sizeof(port), "%.*s,..", (int)first, r->hop[i].port);
+	else
+		snprintf(port, sizeof(port), "%s", r->hop[i].port);
+	put_text(ret, port);
+}
+
 static void hop_count(CELL_ARGS)
 {
 	uint64_t value;
@@ -169,7 +183,7 @@ static void hop_flow(CELL_ARGS)
 static const struct column hop_columns[] = {
 	{"HOP", true, hop_name, 0},
 	{"SIDE", true, hop_side, 0},
-	{"PORT", true, hop_text, HOP(port)},
+	{"PORT", true, hop_port, 0},
 	{"PROCESS", true, hop_text, HOP(process)},
 	{"ACTIVE", false, hop_count, HOP(active)},
 	{"OPENED/s", false, hop_rate, 0},

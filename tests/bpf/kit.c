@@ -616,7 +616,16 @@ int kit_run(const char *command, char *out, size_t size)
 
 const char *kit_conngen(void)
 {
+	static char beside[PATH_MAX]; /* BUILD/bpftest/tests -> BUILD/lib/conngen */
 	const char *path = getenv("FT_CONNGEN");
+	ssize_t n;
 
-	return path ? path : "build/lib/conngen";
+	if (path)
+		return path;
+	n = readlink("/proc/self/exe", beside, sizeof(beside) - 32);
+	for (int up = 0; n > 0 && up < 2; n--)
+		up += beside[n - 1] == '/';
+	cr_assert_gt(n, 0);
+	snprintf(beside + n, sizeof(beside) - n, "/lib/conngen");
+	return beside;
 }

@@ -130,6 +130,7 @@ void kit_close_server_first(struct kit_pair p);
 void kit_sleep_ms(unsigned int ms);
 /* Run a command in the test's namespaces; its first output line in out (may be NULL). */
 int kit_run(const char *command, char *out, size_t size);
-const char *kit_conngen(void); /* path of the generator */
+/* Path of the generator: $FT_CONNGEN, or where the Makefile puts it. */
+const char *kit_conngen(void);
 
 #endif
