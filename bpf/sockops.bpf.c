@@ -36,8 +36,22 @@ char LICENSE[] SEC("license") = "GPL";
 #include "addr.bpf.h"
 #include "match.bpf.h"
 
-/* Whether this kernel lets a sockops program ask for the current process (>= 6.12). */
+/* Whether this kernel lets a sockops program look at the current task; found by trying. */
 const volatile bool have_owner = false;
+
+#ifndef FT_NO_BTF
+#include "owner.bpf.h"
+#endif
+
+static __always_inline void current_owner(char comm[FT_COMM_LEN], __u32 *pid)
+{
+#ifndef FT_NO_BTF
+	if (!have_owner)
+		return;
+	leader_comm(comm);
+	*pid = bpf_get_current_task_btf()->tgid;
+#endif
+}
 
 struct event {
 	__u64 key; /* the socket's cookie */
@@ -74,10 +88,7 @@ static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
 static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,
 				     char comm[FT_COMM_LEN])
 {
-	if (!have_owner)
-		return;
-	f->pid = bpf_get_current_pid_tgid() >> 32;
-	bpf_get_current_comm(comm, FT_COMM_LEN);
+	current_owner(comm, &f->pid);
 }
 
 #ifdef FT_NO_BTF
@@ -173,9 +184,9 @@ static __always_inline void listens(struct bpf_sock_ops *ctx)
 {
 	struct ft_port_key key = {.port = ctx->local_port};
 	struct ft_port port = {};
+	__u32 pid;
 
-	if (have_owner)
-		bpf_get_current_comm(port.comm, sizeof(port.comm));
+	current_owner(port.comm, &pid);
 	if (bpf_map_update_elem(&ft_ports, &key, &port, BPF_ANY))
 		count_loss(FT_LOSS_LISTENERS_FULL);
 }

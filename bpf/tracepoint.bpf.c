@@ -35,6 +35,7 @@ char LICENSE[] SEC("license") = "GPL";
 #include "maps.bpf.h"
 #include "addr.bpf.h"
 #include "match.bpf.h"
+#include "owner.bpf.h"
 
 /* The event that ft_state accounted last on this CPU and context. Written and read by the two
  * programs only. */
@@ -90,18 +91,13 @@ static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
 	}
 }
 
-/* The process, not its thread, where the kernel lets us see it (>= 5.11). */
+/* The process where the kernel lets us see it, else its thread. */
 static __always_inline void current_comm(char comm[FT_COMM_LEN])
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
-		__u64 *to = (__u64 *)comm;
-
-		to[0] = *(__u64 *)&leader->comm[0];
-		to[1] = *(__u64 *)&leader->comm[8];
-	} else {
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		leader_comm(comm);
+	else
 		bpf_get_current_comm(comm, FT_COMM_LEN);
-	}
 }
 
 static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,

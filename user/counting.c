@@ -239,6 +239,17 @@ static void pin(struct ft_counting *c, const char *pins)
 		       pins, strerror(-err));
 }
 
+static void warn_of_processes(const struct ft_counting *c)
+{
+	for (unsigned int i = 0; !c->probe.owner && i < c->config.nhops; i++)
+		if (c->config.hop[i].process[0] && !c->config.hop[i].discovered)
+			ft_log(FT_LOG_WARN,
+			       "hop \"%s\" names a process, which this kernel does not show to "
+			       "sockops "
+			       "programs: it will count nothing",
+			       c->config.hop[i].name);
+}
+
 static int begin(struct ft_counting *c)
 {
 	int err = c->discover ? ft_counting_discover_all(c)
@@ -248,6 +259,7 @@ static int begin(struct ft_counting *c)
 		err = ft_probe_start(&c->probe, c->ns.fd, c->ns.n, true);
 	if (!err && !c->discover)
 		ft_counting_name_owners(c);
+	warn_of_processes(c);
 	return err;
 }
 

@@ -197,14 +197,13 @@ static void build_window(const struct ft_snapshot *s, const struct ft_history *h
 static uint64_t table_entries(const struct ft_snapshot *s)
 {
 	const __u64 *loss = s->totals.loss;
-	uint64_t placeless = minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] +
-					   loss[FT_LOSS_BUSY],
-				   loss[FT_LOSS_UNMATCHED_CLOSE]);
+	uint64_t placeless =
+		minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] + loss[FT_LOSS_BUSY],
+		      loss[FT_LOSS_UNMATCHED_CLOSE]);
 	uint64_t flows = 0;
 
 	for (unsigned int i = 0; i < hops_of(s); i++)
-		flows += ft_hop_active(&s->stats[i]) +
-			 ft_hop_in_state(&s->stats[i], FT_SYN_SENT);
+		flows += ft_hop_active(&s->stats[i]) + ft_hop_in_state(&s->stats[i], FT_SYN_SENT);
 	return minus(flows, placeless);
 }
 

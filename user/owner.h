@@ -20,7 +20,7 @@ struct ft_owners {
 	size_t n, size;
 };
 
-int ft_owners_scan(struct ft_owners *ret); /* 0 or -errno */
+int ft_owners_scan(struct ft_owners *ret);					  /* 0 or -errno */
 const struct ft_owner *ft_owners_find(const struct ft_owners *o, uint64_t inode); /* or NULL */
 void ft_owners_close(struct ft_owners *o);
 

@@ -50,6 +50,7 @@ struct ft_probe {
 	int ncpus;
 	struct ft_meta meta;
 	bool adopted;	/* the objects were there before this process */
+	bool owner;	/* loaded here: the programs know the process that connects */
 	void *skeleton; /* owner of what this process loaded; NULL when adopted */
 };
 

@@ -37,6 +37,7 @@ struct skeleton {
 	struct ft_sockops_nobtf *nobtf;
 	struct bpf_object *obj;
 	struct bpf_link *link[FT_NLINKS];
+	bool owner; /* the programs know the process that connects */
 };
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -55,15 +56,23 @@ static bool lockdown_confidential(void)
 	return n > 0 && strstr(text, "[confidentiality]");
 }
 
+static void close_objects(struct skeleton *s)
+{
+	ft_tracepoint__destroy(s->tracepoint);
+	ft_sockops__destroy(s->sockops);
+	ft_sockops_nobtf__destroy(s->nobtf);
+	s->tracepoint = NULL;
+	s->sockops = NULL;
+	s->nobtf = NULL;
+}
+
 static void close_skeleton(struct skeleton *s)
 {
 	if (!s)
 		return;
 	for (int i = 0; i < FT_NLINKS; i++)
 		bpf_link__destroy(s->link[i]);
-	ft_tracepoint__destroy(s->tracepoint);
-	ft_sockops__destroy(s->sockops);
-	ft_sockops_nobtf__destroy(s->nobtf);
+	close_objects(s);
 	free(s);
 }
 
@@ -78,7 +87,7 @@ static uint64_t entries_to_keep(uint32_t max_flows)
 	return max_flows / 4 < 16384 ? max_flows / 4 : 16384;
 }
 
-static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o)
+static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, bool owner)
 {
 	if (o->source == FT_SOURCE_TRACEPOINT) {
 		s->tracepoint = ft_tracepoint__open();
@@ -91,16 +100,13 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o)
 		s->sockops = ft_sockops__open();
 		if (!s->sockops)
 			return -errno;
-		s->sockops->rodata->have_owner =
-			libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_comm,
-						NULL) == 1;
+		s->sockops->rodata->have_owner = owner;
 		s->sockops->rodata->keep_entries = entries_to_keep(o->max_flows);
 		s->obj = s->sockops->obj;
 	} else {
 		s->nobtf = ft_sockops_nobtf__open();
 		if (!s->nobtf)
 			return -errno;
-		s->nobtf->rodata->have_owner = false;
 		s->nobtf->rodata->keep_entries = entries_to_keep(o->max_flows);
 		s->obj = s->nobtf->obj;
 	}
@@ -203,9 +209,9 @@ static int write_meta(struct ft_probe *p, const struct ft_probe_options *o)
 	return 0;
 }
 
-static int load(struct skeleton *s, const struct ft_probe_options *o)
+static int load_with(struct skeleton *s, const struct ft_probe_options *o, bool owner)
 {
-	int err = open_skeleton(s, o);
+	int err = open_skeleton(s, o, owner);
 
 	if (!err)
 		err = size_maps(s, o);
@@ -214,6 +220,19 @@ static int load(struct skeleton *s, const struct ft_probe_options *o)
 						: s->sockops  ? s->sockops->skeleton
 							      : s->nobtf->skeleton);
 	return err;
+}
+
+/* Which helpers a sockops program may call depends on the kernel, and libbpf 1.1's probe is
+ * mistaken on new ones: try, and do without. */
+static int load(struct skeleton *s, const struct ft_probe_options *o)
+{
+	int err = load_with(s, o, true);
+
+	s->owner = !err && !s->nobtf;
+	if (!err || o->source != FT_SOURCE_SOCKOPS)
+		return err;
+	close_objects(s);
+	return load_with(s, o, false);
 }
 
 int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len)
@@ -248,6 +267,7 @@ int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *wh
 		return err;
 	}
 	p->skeleton = s;
+	p->owner = s->owner;
 	return 0;
 }
 

@@ -109,6 +109,7 @@ struct mptcp_subflow_context {
 
 /* include/linux/sched.h */
 struct task_struct {
+	int tgid;
 	struct task_struct *group_leader;
 	char comm[16];
 };

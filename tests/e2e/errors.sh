@@ -102,7 +102,7 @@ holds "the first one does not mind" show hops
 
 # --- the flow table is full: counters stay exact, loss says how many have no entry ---
 mkfifo "$W/release"
-start inside "$CONNGEN" -n 2000 -t 4 -p 20000 -m hold <"$W/release" >"$W/hold"
+start_inside "$CONNGEN" -n 2000 -t 4 -p 20000 -m hold <"$W/release" >"$W/hold"
 holder=$PID
 exec {release}>"$W/release"
 until_true 20 grep -q holding "$W/hold"

@@ -94,7 +94,8 @@ until_true() {
 
 # --- processes ---
 
-# start COMMAND... - in the background; its id is in $PID
+# start COMMAND... - in the background; its id is in $PID. Not for functions: $PID would be that
+# of the shell around it.
 start() {
 	"$@" &
 	PID=$!
@@ -119,6 +120,10 @@ alive() {
 
 inside() {
 	nsenter --net="$NS" "$@"
+}
+
+start_inside() { # nsenter becomes the command, so $PID is the command's
+	start nsenter --net="$NS" "$@"
 }
 
 make_netns() {
@@ -201,7 +206,7 @@ nginx_start() {
 			$2
 		}
 	TEXT
-	start inside "$dir/$1" -p "$dir" -c "$dir/nginx.conf" 2>>"$dir/error.log"
+	start_inside "$dir/$1" -p "$dir" -c "$dir/nginx.conf" 2>>"$dir/error.log"
 	until_true 10 test -S "$dir/status" || die "$1 starts" "$(tail -n 2 "$dir/error.log")"
 }
 

@@ -87,7 +87,7 @@ one_shot 50000 8080
 agree "close"
 equal "close: one upstream connection for each request" "$(hops 'hop("upstream").opened')" 50000
 
-start inside wrk -t 2 -c 50 -d 3s http://127.0.0.1:8081/ >"$W/wrk"
+start_inside wrk -t 2 -c 50 -d 3s http://127.0.0.1:8081/ >"$W/wrk"
 wrk=$PID
 sleep 1.5
 equal "keep-alive: the 50 connections that wrk holds are active" "$(hops 'hop("front").active')" 50
@@ -98,7 +98,7 @@ holds "keep-alive: few upstream connections for many" \
 	jq -e '.hops[1].opened > 100000 and .hops[2].opened < 51000' "$W/hops.json"
 
 # connections that stay: what nginx keeps towards the app, and five idle clients
-start inside bash -c 'for _ in 1 2 3 4 5; do exec {fd}<>/dev/tcp/127.0.0.1/8081; done; exec sleep 60'
+start_inside bash -c 'for _ in 1 2 3 4 5; do exec {fd}<>/dev/tcp/127.0.0.1/8081; done; exec sleep 60'
 five() {
 	[ "$(hops 'hop("front").active')" = 5 ]
 }

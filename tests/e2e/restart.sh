@@ -28,7 +28,7 @@ agent -c "$W/fantail.conf" --netns "$NS"
 born=$(metric fantail_start_time_seconds)
 
 storm=200000
-start inside "$CONNGEN" -n $storm -t 2 -p 20000 -m mixed >"$W/conngen"
+start_inside "$CONNGEN" -n $storm -t 2 -p 20000 -m mixed >"$W/conngen"
 storm_pid=$PID
 until_true 20 at_least 20000 || die "the storm begins" "$(opened) opened"
 kill -KILL "$AGENT"

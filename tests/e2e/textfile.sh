@@ -44,10 +44,10 @@ make_netns
 agent -c "$W/fantail.conf" --netns "$NS"
 inside "$CONNGEN" -n 3000 -t 4 -p 20000 -m mixed >"$W/conngen" || die "conngen runs"
 mkfifo "$W/release"
-start inside "$CONNGEN" -n 12 -t 2 -p 20000 -m hold <"$W/release" >"$W/hold"
+start_inside "$CONNGEN" -n 12 -t 2 -p 20000 -m hold <"$W/release" >"$W/hold"
 exec {release}>"$W/release"
 until_true 10 grep -q holding "$W/hold"
-start inside prometheus-node-exporter --web.listen-address=$exporter --collector.disable-defaults \
+start_inside prometheus-node-exporter --web.listen-address=$exporter --collector.disable-defaults \
 	--collector.textfile --collector.textfile.directory="$W/textfile" 2>"$W/exporter.log"
 until_true 10 scrape || die "node_exporter starts" "$(tail -n 2 "$W/exporter.log")"
 settle

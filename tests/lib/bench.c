@@ -355,8 +355,12 @@ int main(int argc, char **argv)
 	usleep(200000); /* the last FINs */
 	read_cost(&b);
 	printf("{");
-	if (b.probe.skeleton)
+	if (b.probe.skeleton) {
+		/* twice: a close that was not seen is found by the second walk that misses it */
+		ft_probe_audit(&b.probe, b.ns.fd, b.ns.inode, b.ns.n);
+		ft_probe_audit(&b.probe, b.ns.fd, b.ns.inode, b.ns.n);
 		print_counts(&b);
+	}
 	printf("\"run_ns\":%llu,\"runs\":%llu,\"misses\":%llu,\"status\":%d}\n",
 	       (unsigned long long)b.cost.run_ns, (unsigned long long)b.cost.runs,
 	       (unsigned long long)b.cost.misses, status);

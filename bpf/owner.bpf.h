@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Who runs now. Meaningful in process context only: connect() and listen(). */
+#ifndef FT_OWNER_BPF_H
+#define FT_OWNER_BPF_H
+
+/* The process, not its thread; needs bpf_get_current_task_btf (tracing programs >= 5.11). */
+static __always_inline void leader_comm(char comm[FT_COMM_LEN])
+{
+	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
+	__u64 *to = (__u64 *)comm;
+
+	to[0] = *(__u64 *)&leader->comm[0];
+	to[1] = *(__u64 *)&leader->comm[8];
+}
+
+#endif
