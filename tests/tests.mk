@@ -4,7 +4,7 @@
 
 UNIT := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 # shell modules that unit tests may use; they need no libbpf either
-UNIT_SHELL := $(filter sink loop log,$(SHELL_OBJS))
+UNIT_SHELL := $(filter sink loop log options,$(SHELL_OBJS))
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g
 TEST_CFLAGS = $(ALL_CFLAGS) -Itests/unit -Itests/lib -DFT_TESTS_DIR='"$(CURDIR)/tests"'
 UNIT_SRCS = $(PURE:%=user/%.c) $(UNIT_SHELL:%=user/%.c)

@@ -101,19 +101,14 @@ says "and is told who runs" "$W/out" "$AGENT"
 holds "the first one does not mind" show hops
 
 # --- the flow table is full: counters stay exact, loss says how many have no entry ---
-mkfifo "$W/release"
-start_inside "$CONNGEN" -n 2000 -t 4 -p 20000 -m hold <"$W/release" >"$W/hold"
-holder=$PID
-exec {release}>"$W/release"
-until_true 20 grep -q holding "$W/hold"
+hold -n 2000 -t 4 -p 20000
 settle
 equal "table full: everything is counted" "$(hops '[.hops[] | .opened, .active] | @csv')" \
 	2000,2000,2000,2000
 entries=$(show loss | jq .table.entries)
 equal "table full: loss says how many flows have no entry" "$(show loss | jq .loss.table_full)" \
 	$((4000 - entries))
-exec {release}>&-
-wait "$holder"
+release
 settle
 equal "table full: after the end nothing is active" "$(hops '[.hops[].active] | @csv')" 0,0
 equal "table full: and nothing is in the table" "$(show loss | jq .table.entries)" 0

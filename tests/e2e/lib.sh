@@ -139,6 +139,21 @@ snmp() { # COUNTER, as nstat calls it
 	inside nstat -asz "$1" | awk -v name="$1" '$1 == name { print $2 }'
 }
 
+# hold ARGS... - connections that stay open until `release`
+hold() {
+	mkfifo "$W/hold.stdin"
+	exec 7<>"$W/hold.stdin" # both ways: otherwise each end waits for the other
+	start_inside "$CONNGEN" "$@" -m hold <"$W/hold.stdin" >"$W/hold" 7>&-
+	hold_pid=$PID
+	until_true 20 grep -q holding "$W/hold" || die "conngen holds its connections"
+}
+
+release() {
+	exec 7>&-
+	wait "$hold_pid" || die "conngen ends well" "$(cat "$W/hold")"
+	rm -f "$W/hold.stdin"
+}
+
 # --- the agent ---
 
 # agent ARGS... - start it and wait until it answers; $AGENT is its process id
