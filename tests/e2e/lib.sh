@@ -97,7 +97,7 @@ until_true() {
 # start COMMAND... - in the background; its id is in $PID. Not for functions: $PID would be that
 # of the shell around it.
 start() {
-	"$@" &
+	"$@" <&0 & # otherwise the shell gives it /dev/null
 	PID=$!
 	running+=("$PID")
 }
