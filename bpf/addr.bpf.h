@@ -23,13 +23,20 @@ static __always_inline void addr_from_v6(__u8 to[16], const __be32 *from)
 	w[3] = from[3];
 }
 
+static __always_inline bool is_v4(const __u8 a[16])
+{
+	const __u32 *w = (const __u32 *)a;
+
+	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
+}
+
 /* Keep in step with ft_realm_of() in user/discover.c; a test compares them. */
 static __always_inline enum ft_realm realm_of(const __u8 a[16])
 {
 	const __u32 *w = (const __u32 *)a;
 	__u32 top = bpf_ntohl(w[0]), v4 = bpf_ntohl(w[3]);
 
-	if (!w[0] && !w[1] && w[2] == bpf_htonl(0xffff)) {
+	if (is_v4(a)) {
 		if (v4 >> 24 == 127)
 			return FT_REALM_LOOPBACK;
 		if (v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 ||

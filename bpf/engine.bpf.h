@@ -214,6 +214,8 @@ static __always_inline void remember(const struct event *ev, struct ft_flow *f,
 		return;
 	}
 	control.overflow = 1;
+	if (!(f->flags & FT_FLOW_OPEN)) /* a connect: tried again when it is established */
+		return;
 	count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
 		   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
 					     : FT_LOSS_BUSY);
@@ -229,6 +231,15 @@ static __always_inline void forget(const struct event *ev, struct ft_flow *f)
 	}
 }
 
+/* The socket is of no hop; what the table holds for its address is of an earlier one. */
+static __always_inline void disown(const struct event *ev, struct ft_flow *known)
+{
+	if (!known || known->state == FT_CLOSE)
+		return;
+	bury(ev, known);
+	known->state = FT_CLOSE;
+}
+
 static __always_inline void note_candidate(const struct ft_flow *f, const char comm[FT_COMM_LEN])
 {
 	struct ft_candidate_key key = {};
@@ -237,6 +248,7 @@ static __always_inline void note_candidate(const struct ft_flow *f, const char c
 	__builtin_memcpy(key.comm, comm, sizeof(key.comm));
 	key.port = f->rport;
 	key.realm = realm_of(f->raddr);
+	key.family = is_v4(f->raddr) ? 4 : 6;
 	seen = bpf_map_lookup_elem(&ft_candidates, &key);
 	if (seen) {
 		__sync_fetch_and_add(&seen->count, 1);
@@ -251,7 +263,7 @@ static __always_inline void note_candidate(const struct ft_flow *f, const char c
 /* CLOSE -> SYN_SENT, in the context of the process that connects: classify, remember. */
 static __always_inline void begin_connect(const struct event *ev)
 {
-	struct ft_flow f = {.flags = FT_FLOW_CONNECT};
+	struct ft_flow f = {.flags = FT_FLOW_CONNECT}, *known;
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	int hop;
@@ -260,7 +272,9 @@ static __always_inline void begin_connect(const struct event *ev)
 	ev_owner(ev, &f, comm);
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
+	known = bpf_map_lookup_elem(&ft_flows, &ev->key);
 	if (!s) {
+		disown(ev, known);
 		if (unlikely(control.discover))
 			note_candidate(&f, comm);
 		return;
@@ -268,7 +282,7 @@ static __always_inline void begin_connect(const struct event *ev)
 	f.hop = hop;
 	enter_state(&f, FT_SYN_SENT);
 	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
-	remember(ev, &f, bpf_map_lookup_elem(&ft_flows, &ev->key));
+	remember(ev, &f, known);
 }
 
 /* A flow that becomes ESTABLISHED and has no entry of its own yet: every accepted one, and
@@ -287,8 +301,10 @@ static __always_inline void open_unknown(const struct event *ev, struct ft_flow 
 		ev_listener(ev, &f, comm);
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
-	if (!s)
+	if (!s) {
+		disown(ev, known);
 		return;
+	}
 	f.hop = hop;
 	f.opened_ns = ev_segment(ev);
 	/* Its first state was not counted: a child's never is (older kernels fill in its ports
@@ -420,13 +436,20 @@ static __always_inline void end_without_entry(const struct event *ev)
 	s = without_entry(ev, &f);
 	if (!s)
 		return;
-	if (control.overflow)
+	if (control.overflow && ev->old != FT_SYN_SENT)
 		count_loss(FT_LOSS_UNMATCHED_CLOSE);
 	count_transition(ev, s, ev->old, FT_CLOSE);
 	if (ev->old != FT_SYN_SENT)
 		add(ev, &s->closed[closed_by(ev, &f) & 3], 1);
 	else if (f.flags & FT_FLOW_CONNECT)
 		add(ev, &s->failed[ev_failed(ev) & 3], 1);
+}
+
+/* Or by a timer, which looks at the clock too. A process may end a flow that was long idle. */
+static __always_inline bool ended_by_segment(const struct event *ev)
+{
+	return ev->context == FT_CONTEXT_SOFTIRQ && ev->old != FT_ESTABLISHED &&
+	       ev->old != FT_CLOSE_WAIT;
 }
 
 /* Anything -> CLOSE. The entry is given up now: the kernel reuses the address at once. */
@@ -444,9 +467,8 @@ static __always_inline void end(const struct event *ev)
 		count_transition(ev, s, ev->old, FT_CLOSE);
 		if (f->flags & FT_FLOW_OPEN) {
 			add(ev, &s->closed[closed_by(ev, f) & 3], 1);
-			/* without a FIN it may be a process that ends an idle flow */
 			count_lifetime(ev, s, f,
-				       ev->old == FT_ESTABLISHED ? ev_now(ev) : ev_segment(ev));
+				       ended_by_segment(ev) ? ev_segment(ev) : ev_now(ev));
 		} else {
 			add(ev, &s->failed[ev_failed(ev) & 3], 1);
 		}

@@ -207,8 +207,15 @@ static __always_inline void fill_row(struct ft_sock_row *row, struct tcp_sock *t
 		row->unsent_bytes = sk->sk_max_ack_backlog;
 		return;
 	}
+	/* A FIN has a sequence number, but is no byte. */
 	row->unread_bytes = tp->rcv_nxt - tp->copied_seq;
+	if (row->unread_bytes &&
+	    (row->state == FT_CLOSE_WAIT || row->state == FT_LAST_ACK || row->state == FT_CLOSING))
+		row->unread_bytes--;
 	row->unsent_bytes = tp->write_seq - tp->snd_una;
+	if (row->unsent_bytes &&
+	    (row->state == FT_FIN_WAIT1 || row->state == FT_LAST_ACK || row->state == FT_CLOSING))
+		row->unsent_bytes--;
 	row->idle_ns = seen && now > seen ? now - seen : 0;
 }
 

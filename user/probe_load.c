@@ -81,7 +81,8 @@ static bool have_btf(void)
 	return !access("/sys/kernel/btf/vmlinux", R_OK);
 }
 
-/* Keep few enough closed entries that they never take the place of open flows. */
+/* Closed entries that are kept have room of their own, so that they never take the place of
+ * open flows: there is room for max_flows of those, and up to a quarter more. */
 static uint64_t entries_to_keep(uint32_t max_flows)
 {
 	return max_flows / 4 < 16384 ? max_flows / 4 : 16384;
@@ -117,7 +118,7 @@ static int size_maps(struct skeleton *s, const struct ft_probe_options *o)
 {
 	struct bpf_map *flows = bpf_object__find_map_by_name(s->obj, "ft_flows");
 	struct bpf_map *owners = bpf_object__find_map_by_name(s->obj, "ft_owners");
-	int err = bpf_map__set_max_entries(flows, o->max_flows);
+	int err = bpf_map__set_max_entries(flows, o->max_flows + entries_to_keep(o->max_flows));
 
 	if (!err && owners)
 		err = bpf_map__set_max_entries(owners, o->max_flows);
