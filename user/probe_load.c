@@ -81,13 +81,6 @@ static bool have_btf(void)
 	return !access("/sys/kernel/btf/vmlinux", R_OK);
 }
 
-/* Closed entries that are kept have room of their own, so that they never take the place of
- * open flows: there is room for max_flows of those, and up to a quarter more. */
-static uint64_t entries_to_keep(uint32_t max_flows)
-{
-	return max_flows / 4 < 16384 ? max_flows / 4 : 16384;
-}
-
 static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, bool owner)
 {
 	if (o->source == FT_SOURCE_TRACEPOINT) {
@@ -95,20 +88,20 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		if (!s->tracepoint)
 			return -errno;
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
-		s->tracepoint->rodata->keep_entries = entries_to_keep(o->max_flows);
+		s->tracepoint->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->tracepoint->obj;
 	} else if (have_btf()) {
 		s->sockops = ft_sockops__open();
 		if (!s->sockops)
 			return -errno;
 		s->sockops->rodata->have_owner = owner;
-		s->sockops->rodata->keep_entries = entries_to_keep(o->max_flows);
+		s->sockops->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->sockops->obj;
 	} else {
 		s->nobtf = ft_sockops_nobtf__open();
 		if (!s->nobtf)
 			return -errno;
-		s->nobtf->rodata->keep_entries = entries_to_keep(o->max_flows);
+		s->nobtf->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->nobtf->obj;
 	}
 	return 0;
@@ -118,7 +111,7 @@ static int size_maps(struct skeleton *s, const struct ft_probe_options *o)
 {
 	struct bpf_map *flows = bpf_object__find_map_by_name(s->obj, "ft_flows");
 	struct bpf_map *owners = bpf_object__find_map_by_name(s->obj, "ft_owners");
-	int err = bpf_map__set_max_entries(flows, o->max_flows + entries_to_keep(o->max_flows));
+	int err = bpf_map__set_max_entries(flows, o->max_flows + FT_KEEP(o->max_flows));
 
 	if (!err && owners)
 		err = bpf_map__set_max_entries(owners, o->max_flows);

@@ -18,7 +18,7 @@ struct ft_snapshot {
 	char version[32];
 	uint8_t source;	    /* enum ft_source */
 	uint8_t counting;   /* 1: an agent (or this process) is alive and scanning */
-	uint32_t max_flows; /* capacity of the flow table */
+	uint32_t max_flows; /* capacity of the flow table, kept entries included */
 	uint32_t nhops;
 	struct ft_hop_def def[FT_MAX_HOPS];
 	struct ft_hop_stats stats[FT_MAX_HOPS];

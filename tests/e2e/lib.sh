@@ -97,7 +97,7 @@ until_true() {
 # start COMMAND... - in the background; its id is in $PID. Not for functions: $PID would be that
 # of the shell around it.
 start() {
-	"$@" <&0 & # otherwise the shell gives it /dev/null
+	"$@" <&0 7>&- & # stdin: otherwise the shell gives it /dev/null; 7: see hold
 	PID=$!
 	running+=("$PID")
 }
@@ -131,8 +131,9 @@ make_netns() {
 	unshare --net="$NS" true || die "make a network namespace"
 	mounts+=("$NS")
 	inside ip link set lo up
-	inside bash -c 'echo "1024 65000" >/proc/sys/net/ipv4/ip_local_port_range
-		echo 4096 >/proc/sys/net/core/somaxconn'
+	inside bash -c 'cd /proc/sys/net && echo "1024 65000" >ipv4/ip_local_port_range &&
+		echo 3000,8080-8081,9090,19100,20000-20010 >ipv4/ip_local_reserved_ports &&
+		echo 4096 >core/somaxconn' || die "set the namespace up"
 }
 
 snmp() { # COUNTER, as nstat calls it
@@ -143,7 +144,7 @@ snmp() { # COUNTER, as nstat calls it
 hold() {
 	mkfifo "$W/hold.stdin"
 	exec 7<>"$W/hold.stdin" # both ways: otherwise each end waits for the other
-	start_inside "$CONNGEN" "$@" -m hold <"$W/hold.stdin" >"$W/hold" 7>&-
+	start_inside "$CONNGEN" "$@" -m hold <"$W/hold.stdin" >"$W/hold"
 	hold_pid=$PID
 	until_true 20 grep -q holding "$W/hold" || die "conngen holds its connections"
 }

@@ -27,21 +27,20 @@ make_netns
 agent -c "$W/fantail.conf" --netns "$NS"
 born=$(metric fantail_start_time_seconds)
 
-storm=400000
+storm=600000
 start_inside "$CONNGEN" -n $storm -t 2 -p 20000 -m mixed >"$W/conngen"
 storm_pid=$PID
 until_true 20 at_least 20000 || die "the storm begins" "$(opened) opened"
-kill -KILL "$AGENT"
-wait "$AGENT" 2>/dev/null
+{ kill -KILL "$AGENT" && wait "$AGENT"; } 2>/dev/null
 holds "the agent was killed in the middle of the storm" alive "$storm_pid"
-before=$(opened)
-sleep 0.5
-after=$(opened)
+before=$(opened 2>/dev/null)
+sleep 0.3
+after=$(opened 2>/dev/null)
 holds "without an agent the kernel goes on counting, and show goes on answering" \
 	test "$after" -gt "$before"
 rm -f "$PROM"
 agent -c "$W/fantail.conf" --netns "$NS"
-holds "it was started again before the storm ended" alive "$storm_pid"
+holds "it was started again before the storm ended ($(opened) of $storm so far)" alive "$storm_pid"
 says "it says that it adopted what was there" "$W/agent.log" adopt
 equal "the counters are the same ones: their start time" "$(metric fantail_start_time_seconds)" "$born"
 

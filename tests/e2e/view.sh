@@ -5,10 +5,15 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
 
-server=fantail-${W##*.}
-trap 'tmux -L "$server" kill-server 2>/dev/null; cleanup' EXIT
+export TMUX_TMPDIR=$W
+server=
+close_terminal() {
+	[ -z "$server" ] || tmux -L "$server" kill-server 2>/dev/null
+}
+trap 'close_terminal; cleanup' EXIT
 terminal() { # COMMAND... - in a new terminal of 100x30
-	tmux -L "$server" -f /dev/null kill-server 2>/dev/null
+	close_terminal
+	server=terminal$SRANDOM
 	tmux -L "$server" -f /dev/null new-session -d -x 100 -y 30 "bash --norc" || die "tmux starts"
 	tmux -L "$server" set -g status off
 	tmux -L "$server" resize-window -x 100 -y 30
