@@ -105,7 +105,7 @@ static void set_source(struct ft_config_parser *p, config_setting_t *s)
 {
 	const char *text = config_setting_get_string(s);
 
-	for (uint8_t i = 0; i < FT_NSOURCES; i++) {
+	for (unsigned int i = 0; i < FT_NSOURCES; i++) {
 		if (strcmp(text, ft_source_name(i)))
 			continue;
 		p->c->source = i;

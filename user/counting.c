@@ -145,7 +145,7 @@ static bool same_hops(const struct ft_counting *c)
 {
 	_free_ struct ft_hop_def *def = calloc(2 * FT_MAX_HOPS, sizeof(*def));
 	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
-	struct ft_hop_def *pinned = def + FT_MAX_HOPS;
+	struct ft_hop_def *pinned = def ? def + FT_MAX_HOPS : NULL;
 	uint32_t n = 0;
 
 	if (!def || !rules || ft_config_compile(&c->config, def, rules) ||

@@ -36,6 +36,7 @@ struct skeleton {
 	struct ft_sockops *sockops;
 	struct ft_sockops_nobtf *nobtf;
 	struct bpf_object *obj;
+	struct bpf_object_skeleton *opened; /* of whichever was opened */
 	struct bpf_link *link[FT_NLINKS];
 	bool owner; /* the programs know the process that connects */
 };
@@ -90,6 +91,7 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
 		s->tracepoint->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->tracepoint->obj;
+		s->opened = s->tracepoint->skeleton;
 	} else if (have_btf()) {
 		s->sockops = ft_sockops__open();
 		if (!s->sockops)
@@ -97,12 +99,14 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		s->sockops->rodata->have_owner = owner;
 		s->sockops->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->sockops->obj;
+		s->opened = s->sockops->skeleton;
 	} else {
 		s->nobtf = ft_sockops_nobtf__open();
 		if (!s->nobtf)
 			return -errno;
 		s->nobtf->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->obj = s->nobtf->obj;
+		s->opened = s->nobtf->skeleton;
 	}
 	return 0;
 }
@@ -210,9 +214,7 @@ static int load_with(struct skeleton *s, const struct ft_probe_options *o, bool 
 	if (!err)
 		err = size_maps(s, o);
 	if (!err)
-		err = bpf_object__load_skeleton(s->tracepoint ? s->tracepoint->skeleton
-						: s->sockops  ? s->sockops->skeleton
-							      : s->nobtf->skeleton);
+		err = bpf_object__load_skeleton(s->opened);
 	return err;
 }
 

@@ -74,7 +74,8 @@ int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOP
 
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 {
-	_free_ uint64_t *scratch = malloc(sizeof(struct ft_hop_stats) * p->ncpus);
+	size_t words = sizeof(struct ft_hop_stats) / sizeof(uint64_t); /* the larger of the two */
+	_free_ uint64_t *scratch = malloc(words * p->ncpus * sizeof(*scratch));
 	int err;
 
 	if (!scratch)
