@@ -193,7 +193,7 @@ static __always_inline void bury(const struct event *ev, const struct ft_flow *f
  * Give the flow its entry. known: what the table holds for this socket now, or NULL. A flow
  * that finds no place is counted all the same, and named in loss.
  */
-static __always_inline void remember(const struct event *ev, struct ft_flow *f,
+static __always_inline bool remember(const struct event *ev, struct ft_flow *f,
 				     struct ft_flow *known)
 {
 	__u64 key = ev->key;
@@ -206,19 +206,19 @@ static __always_inline void remember(const struct event *ev, struct ft_flow *f,
 		known->audit = f->audit; /* first, so that ft_sweep spares it */
 		barrier();
 		*known = *f;
-		return;
+		return true;
 	}
 	err = bpf_map_update_elem(&ft_flows, &key, f, BPF_ANY);
 	if (!unlikely(err)) {
 		__sync_fetch_and_add(&entries, 1);
-		return;
+		return true;
 	}
-	control.overflow = 1;
-	if (!(f->flags & FT_FLOW_OPEN)) /* a connect: tried again when it is established */
-		return;
-	count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
-		   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
-					     : FT_LOSS_BUSY);
+	overflow = 1;
+	if (f->flags & FT_FLOW_OPEN) /* else a connect: tried again when it is established */
+		count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
+			   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
+						     : FT_LOSS_BUSY);
+	return false;
 }
 
 /* The entry has done its work. Here its socket still exists, so nobody else can want it. */
@@ -265,6 +265,7 @@ static __always_inline void begin_connect(const struct event *ev)
 {
 	struct ft_flow f = {.flags = FT_FLOW_CONNECT}, *known;
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
+	char nobody[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	int hop;
 
@@ -281,8 +282,13 @@ static __always_inline void begin_connect(const struct event *ev)
 	}
 	f.hop = hop;
 	enter_state(&f, FT_SYN_SENT);
+	/* Without an entry its hop has to be found again, when its process is not known any more:
+	 * if that cannot succeed, nothing of it is counted. */
+	if (unlikely(!remember(ev, &f, known)) && match_flow(&f, nobody) != hop) {
+		count_loss(FT_LOSS_TABLE_FULL);
+		return;
+	}
 	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
-	remember(ev, &f, known);
 }
 
 /* A flow that becomes ESTABLISHED and has no entry of its own yet: every accepted one, and
@@ -311,7 +317,7 @@ static __always_inline void open_unknown(const struct event *ev, struct ft_flow 
 	 * later), a connect's only if that began before we did. */
 	if (!(f.flags & FT_FLOW_CONNECT))
 		count_transition(ev, s, FT_LISTEN, ev->old);
-	else if (!control.overflow)
+	else if (!overflow)
 		count_transition(ev, s, FT_UNSEEN, ev->old);
 	f.path = ev->old;
 	enter_state(&f, FT_ESTABLISHED);
@@ -355,21 +361,23 @@ static __always_inline struct ft_hop_stats *without_entry(const struct event *ev
 	struct ft_hop_stats *s;
 	int hop;
 
-	if (control.phase != FT_PHASE_COUNT || !(control.overflow || opens_may_be_missed))
+	if (!(overflow || opens_may_be_missed))
 		return NULL;
 	ev_tuple(ev, f);
 	if (!ev_listener(ev, f, comm)) {
-		if (!control.overflow)
+		if (!overflow)
 			return NULL;
 		f->flags = FT_FLOW_CONNECT;
 	}
 	hop = match_flow(f, comm);
+	if (control.phase == FT_PHASE_FILL && hop >= (int)control.first_new)
+		return NULL; /* it may be open since before its hop is counted */
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s)
 		return NULL;
 	f->hop = hop;
 	f->flags |= FT_FLOW_OPEN | fin_of(ev->old);
-	if (!control.overflow) {
+	if (!overflow) {
 		count_loss(FT_LOSS_MISSED_OPEN);
 		add(ev, &s->opened, 1);
 		count_transition(ev, s, FT_UNSEEN, ev->old);
@@ -415,7 +423,7 @@ static __always_inline void step(const struct event *ev)
 			return;
 		enter_state(&unknown, ev->new);
 		count_transition(ev, s, ev->old, ev->new);
-		if (!control.overflow)
+		if (!overflow)
 			remember(ev, &unknown, bpf_map_lookup_elem(&ft_flows, &ev->key));
 		return;
 	}
@@ -436,7 +444,7 @@ static __always_inline void end_without_entry(const struct event *ev)
 	s = without_entry(ev, &f);
 	if (!s)
 		return;
-	if (control.overflow && ev->old != FT_SYN_SENT)
+	if (overflow && ev->old != FT_SYN_SENT)
 		count_loss(FT_LOSS_UNMATCHED_CLOSE);
 	count_transition(ev, s, ev->old, FT_CLOSE);
 	if (ev->old != FT_SYN_SENT)

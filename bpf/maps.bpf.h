@@ -8,7 +8,7 @@
  * force, then switches control.table, so that no flow meets a half-written rule. */
 struct ft_rules rules[2] SEC(".data.rules");
 
-/* Switches. Written by user space; the kernel only ever sets `overflow`. */
+/* Switches. Written by user space, whole; so what the kernel writes is not among them. */
 volatile struct ft_control control SEC(".data.control");
 
 /* Open flows. Written by the engine and the first scan, read by lists. A plain hash: an LRU
@@ -24,6 +24,10 @@ struct {
 
 /* Entries of ft_flows, closed ones included. Written by the engine when it inserts or deletes. */
 static volatile __u64 entries;
+
+/* 1 once some flow found no place in ft_flows: what has no entry may be a flow that is counted.
+ * Written by the engine, never taken back. */
+static volatile __u32 overflow;
 
 /* Up to this many entries, a closed flow's entry is kept for the next socket at its address.
  * Set before load. */
@@ -60,7 +64,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 65536);
 	__type(key, struct ft_port_key);
 	__type(value, struct ft_port);
 } ft_ports SEC(".maps");

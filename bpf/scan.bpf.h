@@ -53,18 +53,20 @@ static __always_inline void fill_listener(__u64 key, struct sock *sk)
 static __always_inline void count_found(const struct event *ev, struct ft_hop_stats *s,
 					struct ft_flow *f)
 {
-	if (control.phase == FT_PHASE_COUNT && control.overflow)
+	bool first = control.phase == FT_PHASE_FILL && f->hop >= control.first_new;
+
+	if (!first && overflow)
 		return;
 	count_transition(ev, s, FT_UNSEEN, f->state);
-	if (control.phase == FT_PHASE_COUNT)
+	if (!first)
 		count_loss(FT_LOSS_MISSED_OPEN);
 	if (!(f->flags & FT_FLOW_OPEN))
 		return;
-	if (control.phase == FT_PHASE_COUNT) {
-		add(ev, &s->opened, 1);
-	} else {
+	if (first) {
 		f->flags |= FT_FLOW_PREEXISTING;
 		add(ev, &s->preexisting, 1);
+	} else {
+		add(ev, &s->opened, 1);
 	}
 }
 

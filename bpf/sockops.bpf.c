@@ -183,12 +183,28 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 static __always_inline void listens(struct bpf_sock_ops *ctx)
 {
 	struct ft_port_key key = {.port = ctx->local_port};
+	struct event ev = {.ctx = ctx};
+	struct ft_listener l = {};
 	struct ft_port port = {};
-	__u32 pid;
+	struct ft_flow f = {};
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 
-	current_owner(port.comm, &pid);
-	if (bpf_map_update_elem(&ft_ports, &key, &port, BPF_ANY))
+	current_owner(port.comm, &l.pid);
+	ev_tuple(&ev, &f);
+	l.port = f.lport;
+	__builtin_memcpy(l.addr, f.laddr, sizeof(l.addr));
+	__builtin_memcpy(l.comm, port.comm, sizeof(l.comm));
+	if (bpf_map_update_elem(&ft_ports, &key, &port, BPF_ANY) ||
+	    bpf_map_update_elem(&ft_listeners, &cookie, &l, BPF_ANY))
 		count_loss(FT_LOSS_LISTENERS_FULL);
+	watch_states(ctx); /* for its close */
+}
+
+static __always_inline void stops_listening(struct bpf_sock_ops *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	bpf_map_delete_elem(&ft_listeners, &cookie);
 }
 
 /* An active open that began before we were attached: its states were not called back. */
@@ -205,8 +221,12 @@ static __always_inline void state_changed(struct bpf_sock_ops *ctx)
 	__u32 old = ctx->args[0], new = ctx->args[1];
 
 	/* CONNECT_CB has counted the way to SYN_SENT; it comes for unwatched sockets too. */
-	if (new == FT_SYN_SENT || old == FT_LISTEN || new == FT_LISTEN)
+	if (new == FT_SYN_SENT || old == FT_CLOSE || new == FT_LISTEN)
 		return;
+	if (old == FT_LISTEN) {
+		stops_listening(ctx);
+		return;
+	}
 	account(ctx, old, new);
 }
 

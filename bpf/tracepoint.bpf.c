@@ -199,6 +199,8 @@ static __always_inline bool ours(const struct sock *sk, int old, int new)
 		return false;
 	if (old == FT_LISTEN && new != FT_CLOSE) /* the clone made for a child */
 		return false;
+	if (old == FT_CLOSE && new == FT_CLOSE) /* an aborted listener says it twice */
+		return false;
 	return !control.netns || control.netns == netns_of(sk);
 }
 

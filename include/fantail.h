@@ -181,12 +181,12 @@ struct ft_hop_def {
 };
 FT_ABI_SIZE(ft_hop_def, 248);
 
-/* What the running programs are told. Written by the agent; the kernel sets `overflow`. */
+/* What the running programs are told. Written by user space only. */
 struct ft_control {
 	__u32 phase;	    /* enum ft_phase */
 	__u32 netns;	    /* count only this network namespace (inode number); 0 all */
 	__u32 discover;	    /* 1: note destinations that match no rule */
-	__u32 overflow;	    /* 1: some flow has no entry, so look at what is not in the table */
+	__u32 first_new;    /* hops below it were counted before this first walk (phase FILL) */
 	__u32 accept_comm;  /* 1: some accept rule names a process */
 	__u32 connect_comm; /* 1: some connect rule does */
 	__u32 table;	    /* which of the two rule tables is in force */
@@ -208,10 +208,12 @@ struct ft_meta {
 	__u32 nhops;
 	__u32 pid; /* the agent */
 	__u32 interval_ms;
+	__u32 no_rule_slot; /* hops that discovery found and that found no room */
+	__u32 pad;
 	char version[32];
 	char cgroup[FT_TEXT_LEN]; /* source sockops: the cgroup directory */
 };
-FT_ABI_SIZE(ft_meta, 256);
+FT_ABI_SIZE(ft_meta, 264);
 enum ft_source { FT_SOURCE_TRACEPOINT, FT_SOURCE_SOCKOPS, FT_NSOURCES };
 
 /* A listening socket; key: its address, a __u64 (source tracepoint only). */

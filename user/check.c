@@ -76,7 +76,7 @@ static enum status check_privileges(const struct ft_options *o, struct result *r
 		bool needed;
 	} caps[] = {
 		{CAP_BPF, "CAP_BPF", true},
-		{CAP_PERFMON, "CAP_PERFMON", !wants_sockops(o)},
+		{CAP_PERFMON, "CAP_PERFMON", true},
 		{CAP_NET_ADMIN, "CAP_NET_ADMIN", wants_sockops(o)},
 	};
 	char missing[96] = "";
@@ -217,7 +217,8 @@ static enum status check_config(const struct ft_options *o, struct result *r)
 	if (!c)
 		return CHECK_FAIL;
 	if (ft_counting_config(o, c, &discover, &errors)) {
-		SAY(r, "%.*s", (int)strcspn(ft_buf_text(&errors), "\n"), ft_buf_text(&errors));
+		SAY(r, "wrong:\n%.*s", 700, ft_buf_text(&errors));
+		r->text[strlen(r->text) - 1] = 0; /* the last newline */
 		REMEDY(r, "see fantail.conf(5), or start from: fantail discover");
 		status = CHECK_FAIL;
 	} else if (discover) {
@@ -239,7 +240,10 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 	bool discover;
 	enum status status = CHECK_OK;
 
-	if (!c || ft_counting_config(o, c, &discover, &errors) || !c->textfile[0]) {
+	if (!c || ft_counting_config(o, c, &discover, &errors)) {
+		SAY(r, "not known: see the configuration");
+		status = CHECK_WARN;
+	} else if (!c->textfile[0]) {
 		SAY(r, "no textfile is written");
 	} else {
 		snprintf(dir, sizeof(dir), "%s", c->textfile);
@@ -378,9 +382,14 @@ int ft_check_privileged(const struct ft_options *o)
 
 static int read_pid(int fd)
 {
-	char text[16] = "";
+	char text[16] = "", path[32], comm[16] = "";
+	int pid = pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+	_close_ int proc = -1;
 
-	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	proc = open(path, O_RDONLY | O_CLOEXEC);
+	/* whoever holds the lock without being us is not to be named, let alone killed */
+	return proc >= 0 && read(proc, comm, sizeof(comm) - 1) > 0 ? pid : 0;
 }
 
 int ft_check_agent(void)
@@ -394,7 +403,7 @@ int ft_check_agent(void)
 
 int ft_check_lock(int *ret_pid)
 {
-	int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	char text[16];
 	int n, busy = 1;
 

@@ -3,6 +3,7 @@
  * textfile. Writing may fail for as long as it likes; counting goes on. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -66,32 +67,53 @@ static void write_textfile(struct agent *a)
 	a->failing = err;
 }
 
-/* A directory that was asked for must be there; the default one may be missing. */
-static int check_textfile(struct agent *a)
+/* A directory that was asked for must be there; the default one may be missing. Looked at
+ * before anything is adopted: a mistake here must not cost what was counted. */
+static int check_textfile(const char *path)
 {
-	char dir[sizeof(a->counting.config.textfile)];
+	char dir[256];
 	char *slash;
 
-	strcpy(dir, textfile(a));
+	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
 	if (!slash)
 		return 0;
 	*slash = 0;
-	if (!access(dir[0] ? dir : "/", F_OK))
+	if (!access(dir[0] ? dir : "/", F_OK) || !strcmp(path, FT_DEFAULT_TEXTFILE))
 		return 0;
-	if (strcmp(textfile(a), FT_DEFAULT_TEXTFILE)) {
-		ft_log(FT_LOG_ERROR,
-		       "cannot write %s: there is no directory %s. Make it, or name another: "
-		       "--textfile FILE",
-		       textfile(a), dir);
-		return FT_EXIT_CANNOT_WRITE;
-	}
+	ft_log(FT_LOG_ERROR,
+	       "cannot write %s: there is no directory %s. Make it, or name another: --textfile "
+	       "FILE",
+	       path, dir);
+	return FT_EXIT_CANNOT_WRITE;
+}
+
+static int check_config(const struct ft_options *o)
+{
+	_free_ struct ft_config *c = calloc(1, sizeof(*c));
+	struct ft_buf errors = {0};
+	bool discover;
+	int code = c ? ft_counting_config(o, c, &discover, &errors) : FT_EXIT_INTERNAL;
+
+	if (code)
+		ft_log(FT_LOG_ERROR, "%s", ft_buf_text(&errors));
+	else
+		code = check_textfile(c->textfile);
+	ft_buf_close(&errors);
+	return code;
+}
+
+static void drop_default_textfile(struct agent *a)
+{
+	char *path = a->counting.config.textfile;
+
+	if (strcmp(path, FT_DEFAULT_TEXTFILE) || !access("/var/lib/prometheus/node-exporter", F_OK))
+		return;
 	ft_log(FT_LOG_INFO,
 	       "no metrics are written: there is no %s (prometheus-node-exporter); "
 	       "--textfile FILE names another place",
-	       dir);
-	a->counting.config.textfile[0] = 0;
-	return 0;
+	       path);
+	path[0] = 0;
 }
 
 static void tick(struct agent *a)
@@ -99,8 +121,10 @@ static void tick(struct agent *a)
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	int err = ft_counting_tick(&a->counting);
 
-	if (err)
+	if (err) { /* old numbers must not look new */
 		ft_log(FT_LOG_WARN, "cannot read the counters: %s", strerror(-err));
+		return;
+	}
 	if (now + 1000000 < a->next_write_ns)
 		return;
 	write_textfile(a);
@@ -152,12 +176,10 @@ static int agent(struct agent *a, struct ft_loop *loop)
 
 	if (code)
 		return code;
-	code = check_textfile(a);
-	if (!code) {
-		ft_log(FT_LOG_INFO, "counting %u hops (%s)", a->counting.config.nhops,
-		       a->counting.config.source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
-		code = run(a, loop);
-	}
+	drop_default_textfile(a);
+	ft_log(FT_LOG_INFO, "counting %u hops (%s)", a->counting.config.nhops,
+	       a->counting.config.source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
+	code = run(a, loop);
 	stop(a);
 	return code;
 }
@@ -192,7 +214,9 @@ int ft_cmd_agent(const struct ft_options *o)
 	a->pins = o->pins ? o->pins : FT_DEFAULT_PINS;
 	if (geteuid() && (code = ft_check_privileged(o)))
 		return code;
-	code = lock();
+	code = check_config(o);
+	if (!code)
+		code = lock();
 	if (code)
 		return code;
 	if (ft_loop_init(&loop)) {

@@ -77,16 +77,17 @@ int ft_cmd_record(const struct ft_options *o)
 	if (!r || ft_loop_init(&loop))
 		return FT_EXIT_INTERNAL;
 	r->agent = r->counting.probe = (struct ft_probe)FT_PROBE_NONE;
-	r->file = fopen(o->argument, "we");
-	if (!r->file) {
+	code = open_source(r, o); /* first: what cannot be recorded must not empty the file */
+	if (!code && !(r->file = fopen(o->argument, "we"))) {
 		ft_log(FT_LOG_ERROR, "%s: %s", o->argument, strerror(errno));
-		ft_loop_close(&loop);
-		return FT_EXIT_CANNOT_WRITE;
+		code = FT_EXIT_CANNOT_WRITE;
 	}
-	code = open_source(r, o);
 	if (!code)
 		code = record(r, &loop, o);
-	fclose(r->file);
+	if (r->file && fclose(r->file) && !code) {
+		ft_log(FT_LOG_ERROR, "%s: %s", o->argument, strerror(errno));
+		code = FT_EXIT_CANNOT_WRITE;
+	}
 	ft_probe_close(&r->agent);
 	ft_counting_close(&r->counting);
 	ft_loop_close(&loop);

@@ -20,7 +20,7 @@ int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet
 {
 	const char *pins = o->pins ? o->pins : FT_DEFAULT_PINS;
 	char why[128] = "";
-	int err = ft_probe_adopt(p, pins, why, sizeof(why));
+	int err = ft_probe_open(p, pins, why, sizeof(why));
 
 	if (!err)
 		return 0;

@@ -19,23 +19,53 @@
 /* --- the agent's counters --- */
 
 struct viewer {
-	struct ft_probe probe;
+	const struct ft_options *options;
 	struct ft_snapshot snapshot;
 	struct ft_history history;
+	uint64_t peers_due_ns; /* the walk for peers is O(flows): at most a hundredth of a core */
+	uint32_t peers[FT_MAX_HOPS];
 };
 
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void count_peers(struct viewer *v, const struct ft_probe *p)
+{
+	uint64_t began = now_ns(CLOCK_MONOTONIC);
+
+	if (began >= v->peers_due_ns) {
+		if (ft_probe_peers(p, v->snapshot.nhops, v->peers))
+			return;
+		v->peers_due_ns = began + 100 * (now_ns(CLOCK_MONOTONIC) - began);
+	}
+	memcpy(v->snapshot.peers, v->peers, sizeof(v->peers));
+}
+
+/* Opened anew each time: the agent may have been restarted, and what it has let go of must not
+ * be kept alive by somebody who looks. */
 static int view_agent(void *ctx, struct ft_report *r)
 {
 	struct viewer *v = ctx;
-	int err = ft_probe_snapshot(&v->probe, &v->snapshot);
+	struct ft_probe p = FT_PROBE_NONE;
+	const char *pins = v->options->pins ? v->options->pins : FT_DEFAULT_PINS;
+	char why[128];
+	int err = ft_probe_open(&p, pins, why, sizeof(why));
 
 	if (!err)
-		err = ft_probe_get_history(&v->probe, &v->history);
-	if (err)
+		err = ft_probe_snapshot(&p, &v->snapshot);
+	if (!err)
+		err = ft_probe_get_history(&p, &v->history);
+	if (!err)
+		count_peers(v, &p);
+	ft_probe_close(&p);
+	if (err && !v->snapshot.nhops)
 		return err;
-	v->snapshot.counting = ft_check_agent() > 0;
-	if (v->snapshot.nhops)
-		ft_probe_peers(&v->probe, v->snapshot.nhops, v->snapshot.peers);
+	v->snapshot.counting = !err && ft_check_agent() > 0;
 	ft_model_build(&v->snapshot, &v->history, r);
 	return 0;
 }
@@ -79,16 +109,17 @@ static int top_live(struct ft_live *l, struct ft_loop *loop, const struct ft_opt
 {
 	_free_ struct viewer *v = calloc(1, sizeof(*v));
 	bool scoped = o->netns || o->cgroup || o->source >= 0 || o->config;
+	struct ft_probe p = FT_PROBE_NONE;
 	int code;
 
 	if (!v)
 		return FT_EXIT_INTERNAL;
-	code = scoped && !o->pins ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &v->probe, true);
+	v->options = o;
+	code = scoped && !o->pins ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &p, true);
+	ft_probe_close(&p);
 	if (code == FT_EXIT_PERMISSION)
 		return code;
-	code = code ? top_alone(l, loop, o) : top_agent(l, loop, v);
-	ft_probe_close(&v->probe);
-	return code;
+	return code ? top_alone(l, loop, o) : top_agent(l, loop, v);
 }
 
 /* --- a recording --- */

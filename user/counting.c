@@ -162,7 +162,7 @@ static bool same_hops(const struct ft_counting *c)
 /* Why what is pinned cannot go on counting for us; NULL: it can. */
 static const char *unfit(struct ft_counting *c)
 {
-	if (!ft_probe_counts(&c->probe))
+	if (ft_probe_phase(&c->probe) == FT_PHASE_OFF)
 		return "their agent was stopped before it had begun";
 	if (c->probe.meta.source != c->config.source ||
 	    strcmp(c->probe.meta.cgroup, c->config.cgroup))
@@ -191,6 +191,8 @@ static bool adopt(struct ft_counting *c, const char *pins)
 			       "adopted the counters pinned in %s: they went on counting", pins);
 			ft_probe_take_over(&c->probe, c->config.interval_ms);
 			ft_probe_get_history(&c->probe, &c->history);
+			if (ft_probe_phase(&c->probe) == FT_PHASE_FILL) /* killed in a walk */
+				ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
 			return true;
 		}
 		ft_probe_close(&c->probe);
@@ -213,15 +215,8 @@ static int load(struct ft_counting *c)
 		.interval_ms = c->config.interval_ms,
 		.discover = c->discover,
 	};
-	char root[FT_TEXT_LEN], why[256];
+	char why[256];
 
-	if (po.source == FT_SOURCE_SOCKOPS && !po.cgroup && !ft_check_cgroup2(root, sizeof(root)))
-		po.cgroup = root;
-	if (po.source == FT_SOURCE_SOCKOPS && !po.cgroup) {
-		ft_log(FT_LOG_ERROR, "cgroup2 is not mounted. mount -t cgroup2 none "
-				     "/sys/fs/cgroup/unified");
-		return FT_EXIT_UNAVAILABLE;
-	}
 	if (ft_probe_load(&c->probe, &po, why, sizeof(why)))
 		return ft_check_explain(c->options, why);
 	return 0;
@@ -263,10 +258,24 @@ static int begin(struct ft_counting *c)
 	return err;
 }
 
+/* Source sockops without a directory: every socket below the root of cgroup2. */
+static int default_cgroup(struct ft_counting *c)
+{
+	if (c->config.source != FT_SOURCE_SOCKOPS || c->config.cgroup[0])
+		return 0;
+	if (!ft_check_cgroup2(c->config.cgroup, FT_TEXT_LEN))
+		return 0;
+	ft_log(FT_LOG_ERROR,
+	       "cgroup2 is not mounted. mount -t cgroup2 none /sys/fs/cgroup/unified");
+	return FT_EXIT_UNAVAILABLE;
+}
+
 static int start(struct ft_counting *c, const char *pins)
 {
-	int code, err;
+	int code = default_cgroup(c), err;
 
+	if (code)
+		return code;
 	if (pins && adopt(c, pins))
 		return 0;
 	code = load(c);
@@ -371,6 +380,18 @@ static int read_counters(struct ft_counting *c)
 	return err;
 }
 
+/* One row per second, however often we look: the ring has to reach back five minutes. */
+static void remember_second(struct ft_counting *c)
+{
+	const struct ft_history *h = &c->history;
+	uint64_t last = h->count ? h->row[h->count - 1].mono_ns : 0;
+
+	if (c->snapshot.mono_ns < last + SECOND - SECOND / 20)
+		return;
+	ft_history_add(&c->history, &c->snapshot);
+	ft_probe_put_sample(&c->probe, &h->row[h->count - 1]);
+}
+
 int ft_counting_tick(struct ft_counting *c)
 {
 	int err = c->discover ? ft_counting_discover_new(c) : 0;
@@ -380,9 +401,7 @@ int ft_counting_tick(struct ft_counting *c)
 	err = read_counters(c);
 	if (err)
 		return err;
-	ft_history_add(&c->history, &c->snapshot);
-	if (c->history.count)
-		ft_probe_put_sample(&c->probe, &c->history.row[c->history.count - 1]);
+	remember_second(c);
 	run_errands(c);
 	return 0;
 }

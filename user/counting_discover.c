@@ -137,7 +137,7 @@ static int merge(struct ft_counting *c, const struct seen *s)
 	int err;
 
 	if (dropped) {
-		ft_probe_count_loss(&c->probe, FT_LOSS_NO_RULE_SLOT);
+		ft_probe_set_no_room(&c->probe, dropped);
 		if (!c->rules_full)
 			ft_log(FT_LOG_WARN,
 			       "more hops on this host than fit (%d): configure the ones "

@@ -100,8 +100,8 @@ int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, s
 /* Read the counters: O(hops), not O(flows). peers[] is left FT_PEERS_UNKNOWN. */
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
 
-/* Count one more path that gave up in user space. */
-void ft_probe_count_loss(struct ft_probe *p, enum ft_loss reason);
+/* So many hops that discovery found have no room (loss no_rule_slot). */
+void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops);
 
 /* Call fn for every open flow; stops and returns fn's value when it is not 0. */
 typedef int (*ft_flow_fn)(void *ctx, uint64_t key, const struct ft_flow *flow);
@@ -127,8 +127,7 @@ int ft_probe_get_history(const struct ft_probe *p, struct ft_history *ret);
 
 /* Name the owner of a hop for readers; rules are not touched. */
 int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process);
-/* Whether the programs count and the first walk is done. */
-bool ft_probe_counts(const struct ft_probe *p);
+enum ft_phase ft_probe_phase(const struct ft_probe *p);
 /* Whether its programs were told to count only network namespace `netns` (0: all). */
 bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns);
 /* Whether the rules in force are these. */
@@ -142,7 +141,11 @@ int ft_probe_pin(struct ft_probe *p, const char *dir);
 /* Open what is pinned in dir. -ENOENT: nothing there. -ESTALE: something is there that
  * is incomplete or of another ABI or version; why says what. */
 int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len);
-/* Remove everything pinned in dir, whoever made it. Returns the number of objects removed. */
+/* The same for a reader, who must not keep the programs attached when the agent lets go: of the
+ * links only the dump's is opened. */
+int ft_probe_open(struct ft_probe *p, const char *dir, char *why, size_t why_len);
+/* Remove what fantail pinned in dir, and dir if nothing else is in it. Returns the number of
+ * objects removed; names that are not ours stay. */
 int ft_probe_unpin(const char *dir);
 
 /* Detaches what is not pinned; NULL-safe and idempotent. */

@@ -97,14 +97,14 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		if (!s->sockops)
 			return -errno;
 		s->sockops->rodata->have_owner = owner;
-		s->sockops->rodata->keep_entries = FT_KEEP(o->max_flows);
+		s->sockops->rodata->keep_entries = 0; /* a cookie does not come back */
 		s->obj = s->sockops->obj;
 		s->opened = s->sockops->skeleton;
 	} else {
 		s->nobtf = ft_sockops_nobtf__open();
 		if (!s->nobtf)
 			return -errno;
-		s->nobtf->rodata->keep_entries = FT_KEEP(o->max_flows);
+		s->nobtf->rodata->keep_entries = 0;
 		s->obj = s->nobtf->obj;
 		s->opened = s->nobtf->skeleton;
 	}
@@ -118,7 +118,7 @@ static int size_maps(struct skeleton *s, const struct ft_probe_options *o)
 	int err = bpf_map__set_max_entries(flows, o->max_flows + FT_KEEP(o->max_flows));
 
 	if (!err && owners)
-		err = bpf_map__set_max_entries(owners, o->max_flows);
+		err = bpf_map__set_max_entries(owners, o->max_flows < 65536 ? 65536 : o->max_flows);
 	return err;
 }
 

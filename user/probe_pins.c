@@ -3,7 +3,6 @@
  * set is whole or it is nothing: one missing object makes it stale. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -29,20 +28,36 @@ static const char *const link_pins[] = {
 	[FT_LINK_SWEEP] = "link_sweep",
 };
 
-#define PATH_LEN 256
+#define PATH_LEN 1024
+
+static int pin_path(const char *dir, const char *name, char ret[PATH_LEN])
+{
+	return snprintf(ret, PATH_LEN, "%s/%s", dir, name) < PATH_LEN ? 0 : -ENAMETOOLONG;
+}
 
 static int pin(int fd, const char *dir, const char *name)
 {
 	char path[PATH_LEN];
+	int err = pin_path(dir, name, path);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return bpf_obj_pin(fd, path) ? -errno : 0;
+	return err ? err : bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+static bool is_bpffs(const char *dir)
+{
+	struct statfs fs;
+
+	return !statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
 int ft_probe_pin(struct ft_probe *p, const char *dir)
 {
 	int err = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
 
+	if (!err && !is_bpffs(dir)) {
+		rmdir(dir);
+		return -ENOTSUP;
+	}
 	for (int i = 0; !err && i < FT_NMAPS; i++)
 		if (p->map[i] >= 0)
 			err = pin(p->map[i], dir, map_pins[i]);
@@ -58,11 +73,16 @@ int ft_probe_pin(struct ft_probe *p, const char *dir)
 static int open_pin(const char *dir, const char *name)
 {
 	char path[PATH_LEN];
-	int fd;
+	int err = pin_path(dir, name, path), fd = err ? -1 : bpf_obj_get(path);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = bpf_obj_get(path);
-	return fd < 0 ? -errno : fd;
+	return err ? err : fd < 0 ? -errno : fd;
+}
+
+static bool has_pin(const char *dir, const char *name)
+{
+	char path[PATH_LEN];
+
+	return !pin_path(dir, name, path) && !access(path, F_OK);
 }
 
 static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why_len)
@@ -123,7 +143,7 @@ static bool fits(int fd, enum ft_map map)
 	       (!size[map] || info.value_size == size[map]);
 }
 
-static int adopt_objects(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+static int adopt_objects(struct ft_probe *p, const char *dir, bool reads, char *why, size_t why_len)
 {
 	for (int i = 0; i < FT_NMAPS; i++) {
 		if (p->map[i] < 0)
@@ -135,8 +155,11 @@ static int adopt_objects(struct ft_probe *p, const char *dir, char *why, size_t 
 		}
 	}
 	for (int i = 0; i < FT_NLINKS; i++) {
-		p->link[i] = open_pin(dir, link_pins[i]);
-		if (p->link[i] < 0 && needed(p, true, i)) {
+		bool there = has_pin(dir, link_pins[i]);
+
+		if (there && (!reads || i == FT_LINK_DUMP))
+			p->link[i] = open_pin(dir, link_pins[i]);
+		if (needed(p, true, i) && (!there || (!reads && p->link[i] < 0))) {
 			snprintf(why, why_len, "\"%s\" is missing", link_pins[i]);
 			return -ESTALE;
 		}
@@ -144,31 +167,31 @@ static int adopt_objects(struct ft_probe *p, const char *dir, char *why, size_t 
 	return 0;
 }
 
-/* The number of names in dir, which is removed with them if asked. Never outside bpffs. */
+static int clear_names(const char *dir, const char *const *name, int n, bool remove)
+{
+	char path[PATH_LEN];
+	int found = 0;
+
+	for (int i = 0; i < n; i++)
+		if (!pin_path(dir, name[i], path) && !access(path, F_OK)) {
+			found++;
+			if (remove)
+				unlink(path);
+		}
+	return found;
+}
+
+/* How many of our names are in dir; they are removed if asked. Never outside bpffs. */
 static int clear(const char *dir, bool remove)
 {
-	struct statfs fs;
-	struct dirent *e;
-	char path[PATH_LEN];
-	int n = 0;
-	DIR *d;
+	int n;
 
-	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC)
+	if (!is_bpffs(dir))
 		return 0;
-	d = opendir(dir);
-	if (!d)
-		return 0;
-	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		n++;
-		snprintf(path, sizeof(path), "%s/%.200s", dir, e->d_name);
-		if (remove)
-			unlink(path);
-	}
-	closedir(d);
-	if (remove)
-		rmdir(dir);
+	n = clear_names(dir, link_pins, FT_NLINKS, remove) +
+	    clear_names(dir, map_pins, FT_NMAPS, remove);
+	if (remove && n)
+		rmdir(dir); /* fails if somebody else keeps names there */
 	return n;
 }
 
@@ -177,7 +200,7 @@ int ft_probe_unpin(const char *dir)
 	return clear(dir, true);
 }
 
-int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+static int open_all(struct ft_probe *p, const char *dir, bool reads, char *why, size_t why_len)
 {
 	int err;
 
@@ -192,8 +215,18 @@ int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_le
 		err = -ESTALE;
 	}
 	if (!err)
-		err = adopt_objects(p, dir, why, why_len);
+		err = adopt_objects(p, dir, reads, why, why_len);
 	if (err)
 		ft_probe_close(p);
 	return err;
+}
+
+int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
+	return open_all(p, dir, false, why, why_len);
+}
+
+int ft_probe_open(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
+	return open_all(p, dir, true, why, why_len);
 }

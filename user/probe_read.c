@@ -72,6 +72,15 @@ int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOP
 	return 0;
 }
 
+/* Counted by user space, so it is not among the kernel's counters. */
+static uint32_t no_rule_slot(const struct ft_probe *p)
+{
+	struct ft_meta meta;
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(p->map[FT_MAP_META], &zero, &meta) ? 0 : meta.no_rule_slot;
+}
+
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 {
 	size_t words = sizeof(struct ft_hop_stats) / sizeof(uint64_t); /* the larger of the two */
@@ -96,20 +105,8 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 	}
 	if (!err)
 		err = add_percpu(p, FT_MAP_TOTALS, 0, &ret->totals, sizeof(ret->totals), scratch);
+	ret->totals.loss[FT_LOSS_NO_RULE_SLOT] += no_rule_slot(p);
 	return err;
-}
-
-void ft_probe_count_loss(struct ft_probe *p, enum ft_loss reason)
-{
-	_free_ struct ft_totals *t = calloc(p->ncpus, sizeof(*t));
-	uint32_t zero = 0;
-
-	/* Not atomic against the kernel's own counts of other reasons on this CPU: used for
-	 * rare events of user space only. */
-	if (!t || bpf_map_lookup_elem(p->map[FT_MAP_TOTALS], &zero, t))
-		return;
-	t[0].loss[reason]++;
-	bpf_map_update_elem(p->map[FT_MAP_TOTALS], &zero, t, BPF_EXIST);
 }
 
 #define BATCH 4096

@@ -54,8 +54,10 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
 		return -errno;
 	control.table = !control.table;
 	/* Flows that are open now may belong to a new hop: ft_probe_fill() looks for them. */
-	if (control.phase == FT_PHASE_COUNT)
+	if (control.phase == FT_PHASE_COUNT) {
 		control.phase = FT_PHASE_FILL;
+		control.first_new = p->meta.nhops;
+	}
 	both[control.table] = *rules;
 	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
 		return -errno;
@@ -97,11 +99,21 @@ int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process)
 	return bpf_map_update_elem(p->map[FT_MAP_HOPS], &hop, &def, BPF_ANY) ? -errno : 0;
 }
 
-bool ft_probe_counts(const struct ft_probe *p)
+enum ft_phase ft_probe_phase(const struct ft_probe *p)
 {
 	struct ft_control control;
 
-	return !get_control(p, &control) && control.phase == FT_PHASE_COUNT;
+	return get_control(p, &control) ? FT_PHASE_OFF : control.phase;
+}
+
+void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops)
+{
+	uint32_t zero = 0;
+
+	if (p->meta.no_rule_slot == hops)
+		return;
+	p->meta.no_rule_slot = hops;
+	bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY);
 }
 
 bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns)
@@ -252,8 +264,13 @@ static int put_owners(struct ft_probe *p, const struct ft_sock_row *row, size_t 
 			continue;
 		v.pid = o->pid;
 		memcpy(v.comm, o->comm, sizeof(v.comm));
-		if (bpf_map_update_elem(p->map[FT_MAP_OWNERS], &row[i].key, &v, BPF_ANY))
-			return errno == E2BIG ? 0 : -errno;
+		if (bpf_map_update_elem(p->map[FT_MAP_OWNERS], &row[i].key, &v, BPF_ANY)) {
+			if (errno != E2BIG)
+				return -errno;
+			ft_log(FT_LOG_WARN, "more open sockets than max_flows has room for: some "
+					    "flows that were open before stay unknown");
+			return 0;
+		}
 	}
 	return 0;
 }
@@ -286,7 +303,7 @@ int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n)
 {
 	int err = set_phase(p, FT_PHASE_FILL), phase_err;
 
-	if (!err)
+	if (!err && p->link[FT_LINK_DUMP] >= 0)
 		err = fill_with_owners(p, nsfd, n);
 	phase_err = set_phase(p, FT_PHASE_COUNT);
 	return err ? err : phase_err;
@@ -305,27 +322,36 @@ int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owne
 	return err ? err : set_phase(p, FT_PHASE_COUNT);
 }
 
-static int begin_audit(struct ft_probe *p, const uint32_t *inode, size_t n)
+static int begin_audit(struct ft_probe *p, uint32_t *ret_number)
 {
 	struct ft_control control;
 	int err = get_control(p, &control);
 
 	if (err)
 		return err;
-	control.audit++;
-	for (size_t i = 0; i < n; i++)
-		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &control.audit, BPF_ANY);
+	*ret_number = ++control.audit;
 	return set_control(p, &control);
 }
 
+/* Only where the walk has been may ft_sweep conclude from what it did not meet. */
 int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n)
 {
+	uint32_t number;
 	int err;
 
 	if (p->link[FT_LINK_SWEEP] < 0)
 		return 0;
-	err = begin_audit(p, inode, n);
-	if (!err)
-		err = walk_fill(p, nsfd, n);
+	err = begin_audit(p, &number);
+	for (size_t i = 0; !err && i < n; i++) {
+		struct walk w = {p->link[FT_LINK_FILL], NULL};
+
+		err = ft_netns_run(nsfd[i], walk_here, &w);
+		if (err == -EPERM && !i) /* our own: no need to enter it */
+			err = walk_here(&w);
+		if (!err)
+			bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &number, BPF_ANY);
+		else if (err == -EPERM)
+			err = 0;
+	}
 	return err ? err : read_iterator(p->link[FT_LINK_SWEEP], NULL);
 }

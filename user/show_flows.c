@@ -13,6 +13,7 @@
 #include "netns.h"
 #include "owner.h"
 #include "show_flows.h"
+#include "tcp.h"
 #include "view.h"
 
 struct entry {
@@ -191,8 +192,13 @@ static void print_header(const struct ft_report *r, bool json, struct ft_buf *ou
 		return;
 	}
 	ft_time_format(r->real_ns, time);
-	ft_buf_printf(out, "{\"schema\":1,\"time\":\"%s\",\"host\":\"%s\",\"flows\":[", time,
-		      r->host);
+	ft_buf_printf(out, "{\"schema\":1,\"time\":\"%s\",\"host\":\"", time);
+	for (const char *c = r->host; *c;
+	     c++) /* host names are ASCII; whatever else one holds is not said */
+		if (*c > ' ' && *c < 127 && *c != '"' && *c != '\\')
+			ft_buf_add(out, c, 1);
+	ft_buf_printf(out, "\",\"source\":\"%s\",\"uptime_seconds\":%.3f,\"flows\":[",
+		      ft_source_name(r->source), r->uptime_seconds);
 }
 
 static int print(const struct ft_options *o, const struct list *l, const struct ft_owners *owners,

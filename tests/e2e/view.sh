@@ -5,7 +5,7 @@ here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
 
-export TMUX_TMPDIR=$W
+export TMUX_TMPDIR=$W LC_ALL=C.UTF-8 # tmux insists on UTF-8
 server=
 close_terminal() {
 	[ -z "$server" ] || tmux -L "$server" kill-server 2>/dev/null
