@@ -89,7 +89,10 @@ static enum status check_privileges(const struct ft_options *o, struct result *r
 		}
 	if (missing[0]) {
 		SAY(r, "missing %s (uid %u)", missing, (unsigned int)getuid());
-		REMEDY(r, "run as root: sudo fantail %s", ft_command_name(o->command));
+		if (getuid())
+			REMEDY(r, "run as root: sudo fantail %s", ft_command_name(o->command));
+		else
+			REMEDY(r, "this root was started without: add it (containers: --cap-add)");
 		return CHECK_FAIL;
 	}
 	if (!initial_userns()) {

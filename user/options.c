@@ -68,11 +68,12 @@ static const struct {
 	 "stop after that long: 500ms, 10s, 5m, 1h"},
 	{OPT_TEXTFILE, "textfile", "FILE", ON(FT_CMD_AGENT) | ON(FT_CMD_CHECK),
 	 "where to write the metrics; \"\": nowhere"},
-	{OPT_INTERVAL, "interval", "T", COUNTS | ON(FT_CMD_DEMO),
+	{OPT_INTERVAL, "interval", "DURATION", COUNTS | ON(FT_CMD_DEMO),
 	 "how often to write, draw or record (default: 1s)"},
 	{OPT_CGROUP, "cgroup", "PATH", COUNTS,
 	 "count only sockets of this cgroup2 directory (source sockops)"},
-	{OPT_NETNS, "netns", "all|own|PATH", COUNTS, "network namespaces to count (default: all)"},
+	{OPT_NETNS, "netns", "all|own|PATH", COUNTS | ON(FT_CMD_DISCOVER),
+	 "network namespaces to count (default: all)"},
 	{OPT_SOURCE, "source", "tracepoint|sockops", COUNTS,
 	 "how transitions are seen (default: tracepoint)"},
 	{OPT_MAX_FLOWS, "max-flows", "N", COUNTS, "capacity of the flow table (default: 262144)"},
@@ -281,8 +282,10 @@ static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t w
 			return no_option(row < 0 ? argv[optind - 1] : table[row].name, o->command,
 					 why, why_len);
 		if (set(o, id, optarg)) {
-			snprintf(why, why_len, "--%s: \"%s\" is not %s", table[row].name, optarg,
-				 table[row].argument);
+			snprintf(why, why_len, "--%s: \"%s\" is not %s%s", table[row].name, optarg,
+				 table[row].argument,
+				 strcmp(table[row].argument, "DURATION") ? ""
+									 : " (100ms, 10s, 5m)");
 			return -EINVAL;
 		}
 	}
