@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -21,8 +22,6 @@
 #include "log.h"
 #include "probe.h"
 
-#define LOCK_FILE "/run/fantail.lock"
-
 enum status { CHECK_OK, CHECK_WARN, CHECK_FAIL };
 
 struct result {
@@ -32,9 +31,28 @@ struct result {
 #define SAY(r, ...)    snprintf((r)->text, sizeof((r)->text), __VA_ARGS__)
 #define REMEDY(r, ...) snprintf((r)->remedy, sizeof((r)->remedy), __VA_ARGS__)
 
+/* What the options and the configuration together ask for; the defaults if that is wrong. */
+static struct wanted {
+	bool sockops;
+	char cgroup[256]; /* "" none */
+} wanted(const struct ft_options *o)
+{
+	struct wanted w = {.sockops = o->source == FT_SOURCE_SOCKOPS};
+	_free_ struct ft_config *c = calloc(1, sizeof(*c));
+	struct ft_buf errors = {0};
+	bool discover;
+
+	if (c && !ft_counting_config(o, c, &discover, &errors)) {
+		w.sockops = c->source == FT_SOURCE_SOCKOPS;
+		memcpy(w.cgroup, c->cgroup, sizeof(w.cgroup));
+	}
+	ft_buf_close(&errors);
+	return w;
+}
+
 static bool wants_sockops(const struct ft_options *o)
 {
-	return o->source == FT_SOURCE_SOCKOPS || (o->source < 0 && o->cgroup);
+	return wanted(o).sockops;
 }
 
 /* A line of /proc/self/status that begins with `key`, as a number in `base`. */
@@ -180,6 +198,7 @@ int ft_check_cgroup2(char *ret, int size)
 static enum status check_cgroup2(const struct ft_options *o, struct result *r)
 {
 	char path[512];
+	struct wanted w;
 	struct statfs fs;
 
 	if (ft_check_cgroup2(path, sizeof(path))) {
@@ -187,8 +206,9 @@ static enum status check_cgroup2(const struct ft_options *o, struct result *r)
 		REMEDY(r, "mount -t cgroup2 none /sys/fs/cgroup/unified (only --cgroup needs it)");
 		return wants_sockops(o) ? CHECK_FAIL : CHECK_WARN;
 	}
-	if (o->cgroup && (statfs(o->cgroup, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)) {
-		SAY(r, "%s is not a cgroup2 directory", o->cgroup);
+	w = wanted(o);
+	if (w.cgroup[0] && (statfs(w.cgroup, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)) {
+		SAY(r, "%s is not a cgroup2 directory", w.cgroup);
 		REMEDY(r, "name a directory below %s", path);
 		return CHECK_FAIL;
 	}
@@ -282,16 +302,18 @@ static enum status check_seccomp(const struct ft_options *o, struct result *r)
 
 static enum status check_load(const struct ft_options *o, struct result *r)
 {
+	struct wanted w = wanted(o);
 	struct ft_probe_options po = {
-		.source = wants_sockops(o) ? FT_SOURCE_SOCKOPS : FT_SOURCE_TRACEPOINT,
+		.source = w.sockops ? FT_SOURCE_SOCKOPS : FT_SOURCE_TRACEPOINT,
 		.max_flows = 1024,
 	};
 	struct ft_probe p = FT_PROBE_NONE;
 	char root[512] = "";
 
 	if (!ft_check_cgroup2(root, sizeof(root)))
-		po.cgroup = o->cgroup ? o->cgroup : root;
+		po.cgroup = w.cgroup[0] ? w.cgroup : root;
 	if (ft_probe_load(&p, &po, r->text, sizeof(r->text))) {
+		ft_log(FT_LOG_DEBUG, "%s", ft_log_libbpf_tail());
 		REMEDY(r, "see the kernel's words: fantail check -v");
 		return CHECK_FAIL;
 	}
@@ -392,12 +414,14 @@ static int read_pid(int fd)
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	proc = open(path, O_RDONLY | O_CLOEXEC);
 	/* whoever holds the lock without being us is not to be named, let alone killed */
-	return proc >= 0 && read(proc, comm, sizeof(comm) - 1) > 0 ? pid : 0;
+	return proc >= 0 && read(proc, comm, sizeof(comm) - 1) > 0 && !strncmp(comm, "fantail", 7)
+		       ? pid
+		       : 0;
 }
 
 int ft_check_agent(void)
 {
-	_close_ int fd = open(LOCK_FILE, O_RDONLY | O_CLOEXEC);
+	_close_ int fd = open(FT_LOCK_FILE, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
 		return 0;
@@ -406,10 +430,12 @@ int ft_check_agent(void)
 
 int ft_check_lock(int *ret_pid)
 {
-	int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
+	int fd = open(FT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	char text[16];
 	int n, busy = 1;
 
+	(void)made;
 	if (fd < 0)
 		return -errno;
 	/* A viewer that looks whether we run holds it for a moment. */
@@ -422,6 +448,6 @@ int ft_check_lock(int *ret_pid)
 	}
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
-		ft_log(FT_LOG_DEBUG, "cannot write %s: %s", LOCK_FILE, strerror(errno));
+		ft_log(FT_LOG_DEBUG, "cannot write %s: %s", FT_LOCK_FILE, strerror(errno));
 	return 0; /* fd stays open: it is the lock */
 }

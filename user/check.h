@@ -8,6 +8,11 @@
 
 #include "options.h"
 
+/* In a directory of its own: a hardened unit may write there (RuntimeDirectory=fantail), but not
+ * to /run. */
+#define FT_LOCK_DIR  "/run/fantail"
+#define FT_LOCK_FILE FT_LOCK_DIR "/lock"
+
 /* Print every check to stdout. Returns the exit code of the worst. */
 int ft_check_all(const struct ft_options *o);
 

@@ -27,6 +27,7 @@ struct agent {
 	struct ft_buf text;
 	struct ft_view_agent facts;
 	uint64_t next_write_ns;
+	uint32_t tick_ms;
 	bool failing; /* the last write failed: say so once */
 };
 
@@ -110,7 +111,8 @@ static void drop_default_textfile(struct agent *a)
 	if (strcmp(path, FT_DEFAULT_TEXTFILE) || !access("/var/lib/prometheus/node-exporter", F_OK))
 		return;
 	ft_log(FT_LOG_INFO,
-	       "no metrics are written: there is no %s (prometheus-node-exporter); "
+	       "no metrics are written: there is no directory for %s (prometheus-node-exporter "
+	       "makes it); "
 	       "--textfile FILE names another place",
 	       path);
 	path[0] = 0;
@@ -125,7 +127,7 @@ static void tick(struct agent *a)
 		ft_log(FT_LOG_WARN, "cannot read the counters: %s", strerror(-err));
 		return;
 	}
-	if (now + 1000000 < a->next_write_ns)
+	if (now + a->tick_ms * 500000ULL < a->next_write_ns) /* the nearest tick */
 		return;
 	write_textfile(a);
 	a->next_write_ns = now + a->counting.config.interval_ms * 1000000ULL;
@@ -146,7 +148,11 @@ static int run(struct agent *a, struct ft_loop *loop)
 {
 	uint32_t interval = a->counting.config.interval_ms;
 	struct ft_event event;
-	int err = ft_loop_set_timer(loop, interval < 1000 ? interval : 1000);
+	int err;
+
+	/* One second or less, so that the interval is a whole number of ticks. */
+	a->tick_ms = interval / ((interval + 999) / 1000);
+	err = ft_loop_set_timer(loop, a->tick_ms);
 
 	if (!err && a->options->for_ms)
 		err = ft_loop_set_deadline(loop, a->options->for_ms);
@@ -196,9 +202,8 @@ static int lock(void)
 		       "first: kill %d",
 		       pid, pid);
 	else
-		ft_log(FT_LOG_ERROR,
-		       "cannot lock /run/fantail.lock: %s. Run as root: sudo fantail agent",
-		       strerror(-err));
+		ft_log(FT_LOG_ERROR, "cannot lock %s: %s. Run as root: sudo fantail agent",
+		       FT_LOCK_FILE, strerror(-err));
 	return err == -EBUSY ? FT_EXIT_UNAVAILABLE : FT_EXIT_PERMISSION;
 }
 

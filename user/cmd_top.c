@@ -20,6 +20,7 @@
 
 struct viewer {
 	const struct ft_options *options;
+	struct ft_live *live;
 	struct ft_snapshot snapshot;
 	struct ft_history history;
 	uint64_t peers_due_ns; /* the walk for peers is O(flows): at most a hundredth of a core */
@@ -65,7 +66,8 @@ static int view_agent(void *ctx, struct ft_report *r)
 	ft_probe_close(&p);
 	if (err && !v->snapshot.nhops)
 		return err;
-	v->snapshot.counting = !err && ft_check_agent() > 0;
+	v->live->message = err ? "the agent was stopped: these are its last numbers" : NULL;
+	v->snapshot.counting = err || ft_check_agent() > 0; /* else: the kernel counts alone */
 	ft_model_build(&v->snapshot, &v->history, r);
 	return 0;
 }
@@ -74,6 +76,7 @@ static int top_agent(struct ft_live *l, struct ft_loop *loop, struct viewer *v)
 {
 	l->refresh = view_agent;
 	l->ctx = v;
+	v->live = l;
 	return ft_live_run(l, loop);
 }
 
@@ -135,6 +138,8 @@ static int top_replay(struct ft_live *l, struct ft_loop *loop, const struct ft_o
 	l->ctx = r;
 	l->message = "recording";
 	code = ft_live_run(l, loop);
+	if (!code && r->bad)
+		code = FT_EXIT_CONFIG;
 	ft_replay_close(r);
 	return code;
 }

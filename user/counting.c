@@ -121,17 +121,31 @@ static int configure(struct ft_counting *c, const char *config_text)
 
 /* --- namespaces --- */
 
+static int list_namespaces(const struct ft_config *config, struct ft_netns *ret)
+{
+	switch (config->netns) {
+	case FT_NETNS_OWN:
+		return ft_netns_own(ret);
+	case FT_NETNS_PATH:
+		return ft_netns_path(config->netns_path, ret);
+	default:
+		return ft_netns_all(ret);
+	}
+}
+
+/* After a failure those that we have stay open: a namespace outlives its path. */
 static int find_namespaces(struct ft_counting *c)
 {
-	ft_netns_close(&c->ns);
-	switch (c->config.netns) {
-	case FT_NETNS_OWN:
-		return ft_netns_own(&c->ns);
-	case FT_NETNS_PATH:
-		return ft_netns_path(c->config.netns_path, &c->ns);
-	default:
-		return ft_netns_all(&c->ns);
+	struct ft_netns found = {0};
+	int err = list_namespaces(&c->config, &found);
+
+	if (err) {
+		ft_netns_close(&found);
+		return err;
 	}
+	ft_netns_close(&c->ns);
+	c->ns = found;
+	return 0;
 }
 
 static uint32_t scope(const struct ft_counting *c)
@@ -350,10 +364,10 @@ static void run_errands(struct ft_counting *c)
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
 	if (due(&c->audit_errand, now)) {
-		int err = find_namespaces(c);
+		int err;
 
-		if (!err)
-			err = ft_probe_audit(&c->probe, c->ns.fd, c->ns.inode, c->ns.n);
+		find_namespaces(c);
+		err = ft_probe_audit(&c->probe, c->ns.fd, c->ns.inode, c->ns.n);
 		if (err)
 			ft_log(FT_LOG_WARN, "cannot audit the counters: %s", strerror(-err));
 		done(&c->audit_errand, cpu);
@@ -384,9 +398,8 @@ static int read_counters(struct ft_counting *c)
 static void remember_second(struct ft_counting *c)
 {
 	const struct ft_history *h = &c->history;
-	uint64_t last = h->count ? h->row[h->count - 1].mono_ns : 0;
 
-	if (c->snapshot.mono_ns < last + SECOND - SECOND / 20)
+	if (!ft_history_wants(h, &c->snapshot))
 		return;
 	ft_history_add(&c->history, &c->snapshot);
 	ft_probe_put_sample(&c->probe, &h->row[h->count - 1]);

@@ -43,7 +43,7 @@ static int refresh(struct ft_live *l, struct screen *c)
 {
 	int err = l->refresh(l->ctx, c->report);
 
-	if (!err && !c->s.paused)
+	if ((!err || err == -ENODATA) && !c->s.paused)
 		*c->shown = *c->report;
 	return err;
 }
@@ -127,10 +127,10 @@ static int on_screen(struct ft_live *l, struct ft_loop *loop, struct screen *c)
 	if (!err)
 		err = ft_loop_add_fd(loop, STDIN_FILENO);
 	c->s.utf8 = ft_term_utf8();
-	c->s.message = l->message;
 	for (;;) {
 		int source = 0;
 
+		c->s.message = l->message;
 		draw(c);
 		if (!err)
 			err = ft_loop_next(loop, &event);

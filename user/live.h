@@ -10,10 +10,11 @@
 #include "report.h"
 
 struct ft_live {
-	/* Fill *r with what is true now. 0; -ENODATA: the source has ended; -errno. */
+	/* Fill *r with what is true now. 0; -ENODATA: the source has ended, *r is its last word;
+	 * -errno. */
 	int (*refresh)(void *ctx, struct ft_report *r);
 	void *ctx;
-	const char *message; /* for the screen's message line; NULL none */
+	const char *message; /* for the screen's message line; NULL none; may change */
 	uint32_t interval_ms;
 	uint32_t for_ms; /* 0: until the user quits */
 	bool once;	 /* one plain table */

@@ -69,6 +69,13 @@ void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
 	h->active_mono_ns = s->mono_ns;
 }
 
+bool ft_history_wants(const struct ft_history *h, const struct ft_snapshot *s)
+{
+	const struct ft_sample *last = last_row(h);
+
+	return !last || s->mono_ns >= last->mono_ns + NS_PER_S - NS_PER_S / 20;
+}
+
 /* The row to compare with: nearest in age among those that may stand for the window. Rows
  * from before the counters were made belong to other counters. */
 static const struct ft_sample *window_row(const struct ft_snapshot *s, const struct ft_history *h,

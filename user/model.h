@@ -19,6 +19,9 @@ struct ft_history {
  * it). Rows must come in time order; one that is not newer than the last is ignored. When
  * full, the oldest goes. */
 void ft_history_add(struct ft_history *h, const struct ft_snapshot *s);
+/* Whether the snapshot is a row of its own: about a second later than the last. Who looks more
+ * often must not fill the ring with a few seconds, or the long windows are gone. */
+bool ft_history_wants(const struct ft_history *h, const struct ft_snapshot *s);
 
 /*
  * A window of W seconds compares the snapshot with the row whose age is nearest to W, and

@@ -10,9 +10,10 @@
 #include "config.h"
 #include "options.h"
 
-#define ON(cmd) (1U << (cmd))
-#define ALL	(ON(FT_NCOMMANDS) - 1)
-#define COUNTS	(ON(FT_CMD_TOP) | ON(FT_CMD_AGENT) | ON(FT_CMD_RECORD) | ON(FT_CMD_CHECK))
+#define FT_PATH_MAX 190
+#define ON(cmd)	    (1U << (cmd))
+#define ALL	    (ON(FT_NCOMMANDS) - 1)
+#define COUNTS	    (ON(FT_CMD_TOP) | ON(FT_CMD_AGENT) | ON(FT_CMD_RECORD) | ON(FT_CMD_CHECK))
 
 static const struct {
 	const char *name, *argument, *help;
@@ -192,6 +193,15 @@ static int source(const char *text, int *ret)
 	return 0;
 }
 
+/* Longer ones do not fit where they are kept, and must not be cut. */
+static int path(const char *text, const char **ret)
+{
+	if (strlen(text) > FT_PATH_MAX)
+		return -EINVAL;
+	*ret = text;
+	return 0;
+}
+
 static int set(struct ft_options *o, int id, const char *arg)
 {
 	switch (id) {
@@ -199,22 +209,20 @@ static int set(struct ft_options *o, int id, const char *arg)
 		o->config = arg;
 		return 0;
 	case OPT_PINS:
-		o->pins = arg;
-		return 0;
+		return path(arg, &o->pins);
 	case OPT_FOR:
-		return ft_duration_parse(arg, &o->for_ms);
+		return ft_duration_parse(arg, &o->for_ms) || !o->for_ms ? -EINVAL : 0;
 	case OPT_TEXTFILE:
-		o->textfile = arg;
-		return 0;
+		return path(arg, &o->textfile);
 	case OPT_INTERVAL:
 		return ft_duration_parse(arg, &o->interval_ms) || o->interval_ms < 100 ? -EINVAL
 										       : 0;
 	case OPT_CGROUP:
-		o->cgroup = arg;
-		return 0;
+		return path(arg, &o->cgroup);
 	case OPT_NETNS:
-		o->netns = arg;
-		return strcmp(arg, "all") && strcmp(arg, "own") && arg[0] != '/' ? -EINVAL : 0;
+		if (strcmp(arg, "all") && strcmp(arg, "own") && arg[0] != '/')
+			return -EINVAL;
+		return path(arg, &o->netns);
 	case OPT_SOURCE:
 		return source(arg, &o->source);
 	case OPT_MAX_FLOWS:

@@ -22,7 +22,8 @@ static int next_line(struct ft_replay *r)
 		return -EINVAL;
 	}
 	r->snapshot = r->next;
-	ft_history_add(&r->history, &r->snapshot);
+	if (ft_history_wants(&r->history, &r->snapshot))
+		ft_history_add(&r->history, &r->snapshot);
 	return 0;
 }
 
@@ -54,7 +55,9 @@ int ft_replay_refresh(void *replay, struct ft_report *ret)
 		err = next_line(r);
 	while (!err && r->to_end);
 	ft_model_build(&r->snapshot, &r->history, ret);
-	return err == -EINVAL ? -ENODATA : err;
+	if (err == -EINVAL)
+		r->bad = true;
+	return err ? -ENODATA : 0;
 }
 
 void ft_replay_close(struct ft_replay *r)

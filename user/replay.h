@@ -14,6 +14,7 @@ struct ft_replay {
 	FILE *file;
 	const char *path;
 	unsigned long line;
+	bool bad;    /* a line could not be read: it ends there */
 	bool to_end; /* one refresh reads everything: the report is of the last line */
 	struct ft_snapshot snapshot, next;
 	struct ft_history history;
