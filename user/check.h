@@ -8,11 +8,6 @@
 
 #include "options.h"
 
-/* In a directory of its own: a hardened unit may write there (RuntimeDirectory=fantail), but not
- * to /run. */
-#define FT_LOCK_DIR  "/run/fantail"
-#define FT_LOCK_FILE FT_LOCK_DIR "/lock"
-
 /* Print every check to stdout. Returns the exit code of the worst. */
 int ft_check_all(const struct ft_options *o);
 
@@ -25,12 +20,5 @@ int ft_check_privileged(const struct ft_options *o);
 
 /* The directory where cgroup2 is mounted, from /proc/self/mountinfo. -ENOENT: nowhere. */
 int ft_check_cgroup2(char *ret, int size);
-
-/* The pid of the agent that holds the lock; 0 none. */
-int ft_check_agent(void);
-
-/* Take the lock of this host's one agent; it is held until the process ends. 0, or -EBUSY
- * with the holder's pid in *ret_pid, or -errno. */
-int ft_check_lock(int *ret_pid);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "counting.h"
 #include "exit.h"
+#include "lock.h"
 #include "log.h"
 #include "loop.h"
 #include "sink.h"
@@ -192,7 +193,7 @@ static int agent(struct agent *a, struct ft_loop *loop)
 
 static int lock(void)
 {
-	int pid = 0, err = ft_check_lock(&pid);
+	int pid = 0, err = ft_lock_take(&pid);
 
 	if (!err)
 		return 0;

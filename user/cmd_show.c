@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "cmd.h"
 #include "exit.h"
+#include "lock.h"
 #include "log.h"
 #include "model.h"
 #include "probe.h"
@@ -62,7 +63,7 @@ static int read_report(const struct ft_probe *p, struct ft_report *r)
 		err = ft_probe_peers(p, s->nhops, s->peers);
 	if (err)
 		return err;
-	s->counting = ft_check_agent() > 0;
+	s->counting = ft_lock_holder() > 0;
 	ft_model_build(s, h, r);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "counting.h"
 #include "exit.h"
+#include "lock.h"
 #include "log.h"
 
 int ft_cmd_check(const struct ft_options *o)
@@ -37,7 +38,7 @@ int ft_cmd_discover(const struct ft_options *o)
 int ft_cmd_detach(const struct ft_options *o)
 {
 	const char *pins = o->pins ? o->pins : FT_DEFAULT_PINS;
-	int agent = ft_check_agent(), n;
+	int agent = ft_lock_holder(), n;
 
 	if (geteuid()) {
 		ft_log(FT_LOG_ERROR, "not permitted. Run as root: sudo fantail detach");

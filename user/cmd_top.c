@@ -13,6 +13,7 @@
 #include "counting.h"
 #include "exit.h"
 #include "live.h"
+#include "lock.h"
 #include "log.h"
 #include "replay.h"
 
@@ -67,7 +68,7 @@ static int view_agent(void *ctx, struct ft_report *r)
 	if (err && !v->snapshot.nhops)
 		return err;
 	v->live->message = err ? "the agent was stopped: these are its last numbers" : NULL;
-	v->snapshot.counting = err || ft_check_agent() > 0; /* else: the kernel counts alone */
+	v->snapshot.counting = err || ft_lock_holder() > 0; /* else: the kernel counts alone */
 	ft_model_build(&v->snapshot, &v->history, r);
 	return 0;
 }

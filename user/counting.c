@@ -30,73 +30,6 @@ static uint64_t clock_ns(clockid_t id)
 
 /* --- configuration --- */
 
-static char *read_file(const char *path, struct ft_buf *errors)
-{
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t size = 1 << 20, len = 0;
-	char *text = malloc(size + 1);
-	ssize_t n = -1;
-
-	while (fd >= 0 && text && len < size && (n = read(fd, text + len, size - len)) > 0)
-		len += n;
-	if (fd < 0 || !text || n < 0) {
-		ft_buf_printf(errors, "%s: %s\n", path, strerror(errno));
-		free(text);
-		return NULL;
-	}
-	text[len] = 0;
-	if (strlen(text) != len || len == size) {
-		ft_buf_printf(errors, "%s: this is no configuration file (%s)\n", path,
-			      len == size ? "more than 1 MiB" : "it has zero bytes");
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-static void override(struct ft_config *c, const struct ft_options *o)
-{
-	if (o->interval_ms)
-		c->interval_ms = o->interval_ms;
-	if (o->max_flows)
-		c->max_flows = o->max_flows;
-	if (o->textfile)
-		snprintf(c->textfile, sizeof(c->textfile), "%s", o->textfile);
-	if (o->netns) {
-		c->netns = !strcmp(o->netns, "all")   ? FT_NETNS_ALL
-			   : !strcmp(o->netns, "own") ? FT_NETNS_OWN
-						      : FT_NETNS_PATH;
-		snprintf(c->netns_path, sizeof(c->netns_path), "%s", o->netns);
-	}
-	if (o->cgroup)
-		snprintf(c->cgroup, sizeof(c->cgroup), "%s", o->cgroup);
-	if (o->source >= 0) {
-		c->source = o->source;
-		c->source_set = true;
-	}
-	if (c->cgroup[0] && !c->source_set)
-		c->source = FT_SOURCE_SOCKOPS;
-}
-
-int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *ret_discover,
-		       struct ft_buf *errors)
-{
-	const char *path = o->config ? o->config : FT_DEFAULT_CONFIG;
-	int err = 0;
-
-	ft_config_default(ret);
-	if (o->config || !access(path, F_OK)) {
-		_free_ char *text = read_file(path, errors);
-
-		err = text ? ft_config_parse(text, path, ret, errors) : -EINVAL;
-	}
-	if (err)
-		return FT_EXIT_CONFIG;
-	override(ret, o);
-	*ret_discover = !ret->nhops;
-	return 0;
-}
-
 static int configure(struct ft_counting *c, const char *config_text)
 {
 	struct ft_buf errors = {0};
@@ -104,12 +37,12 @@ static int configure(struct ft_counting *c, const char *config_text)
 
 	if (config_text && !config_text[0]) { /* discover, whatever the file says */
 		ft_config_default(&c->config);
-		override(&c->config, c->options);
+		ft_counting_override(&c->config, c->options);
 		c->discover = true;
 	} else if (config_text) {
 		code = ft_config_parse(config_text, "demo", &c->config, &errors) ? FT_EXIT_INTERNAL
 										 : 0;
-		override(&c->config, c->options);
+		ft_counting_override(&c->config, c->options);
 	} else {
 		code = ft_counting_config(c->options, &c->config, &c->discover, &errors);
 	}

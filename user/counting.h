@@ -42,6 +42,9 @@ struct ft_counting {
 int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *ret_discover,
 		       struct ft_buf *errors);
 
+/* What the command line says, on top of `c`. */
+void ft_counting_override(struct ft_config *c, const struct ft_options *o);
+
 /*
  * Load and start to count. pins: adopt what is pinned there, or pin ours; NULL: neither.
  * config_text: hops instead of any file (demo); "": discover; NULL: as configured. 0, or an exit
