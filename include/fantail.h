@@ -109,8 +109,11 @@ struct ft_flow {
 	__u32 pid;   /* tgid that called connect(); 0 unknown */
 };
 FT_ABI_SIZE(ft_flow, 64);
-/* So many closed entries are kept, in room beside that for max_flows open ones. */
+/* So many closed entries are kept, and so many entries there are for max_flows: a small table
+ * has room beside, a large one gives a sixteenth at most (a bucket costs 16 bytes, and their
+ * number is the next power of two). */
 #define FT_KEEP(max_flows)  ((max_flows) / 4 < 16384 ? (max_flows) / 4 : 16384)
+#define FT_ROOM(max_flows)  ((max_flows) < 262144 ? (max_flows) + FT_KEEP(max_flows) : (max_flows))
 #define FT_FLOW_OPEN	    1  /* reached ESTABLISHED: it counts in `active` */
 #define FT_FLOW_PREEXISTING 2  /* was open when counting began */
 #define FT_FLOW_FIN_LOCAL   4  /* this end sent the first FIN */

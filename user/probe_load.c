@@ -115,7 +115,7 @@ static int size_maps(struct skeleton *s, const struct ft_probe_options *o)
 {
 	struct bpf_map *flows = bpf_object__find_map_by_name(s->obj, "ft_flows");
 	struct bpf_map *owners = bpf_object__find_map_by_name(s->obj, "ft_owners");
-	int err = bpf_map__set_max_entries(flows, o->max_flows + FT_KEEP(o->max_flows));
+	int err = bpf_map__set_max_entries(flows, FT_ROOM(o->max_flows));
 
 	if (!err && owners)
 		err = bpf_map__set_max_entries(owners, o->max_flows < 65536 ? 65536 : o->max_flows);

@@ -92,7 +92,7 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->start_ns = p->meta.start_ns;
 	ret->source = p->meta.source;
-	ret->max_flows = p->meta.max_flows + FT_KEEP(p->meta.max_flows);
+	ret->max_flows = FT_ROOM(p->meta.max_flows);
 	snprintf(ret->version, sizeof(ret->version), "%.*s", (int)sizeof(p->meta.version) - 1,
 		 p->meta.version);
 	gethostname(ret->host, sizeof(ret->host) - 1);
