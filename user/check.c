@@ -263,7 +263,8 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 	enum status status = CHECK_OK;
 
 	if (!c || ft_counting_config(o, c, &discover, &errors)) {
-		SAY(r, "not known: see the configuration");
+		SAY(r, "not known while the configuration is wrong");
+		REMEDY(r, "mend the configuration first");
 		status = CHECK_WARN;
 	} else if (!c->textfile[0]) {
 		SAY(r, "no textfile is written");
