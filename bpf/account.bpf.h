@@ -19,7 +19,7 @@ static __always_inline struct ft_hop_stats *stats_of(const struct event *ev, __u
 
 static __always_inline void add(const struct event *ev, __u64 *counter, __u64 n)
 {
-	if (ev->atomic) /* a constant of the door */
+	if (adds_atomically(ev)) /* a constant, once inlined */
 		__sync_fetch_and_add(counter, n);
 	else
 		*counter += n;
@@ -150,6 +150,23 @@ static __always_inline void count_lifetime(const struct event *ev, struct ft_hop
 		return;
 	add(ev, &s->lifetime[bucket], 1);
 	add(ev, &s->lifetime_sum_ns, lifetime);
+}
+
+static __always_inline void count_failed(const struct event *ev, struct ft_hop_stats *s,
+					 __u32 reason)
+{
+	barrier_var(reason);
+	if (reason < FT_NFAILED)
+		add(ev, &s->failed[reason], 1);
+}
+
+/* At most one segment of payload went the way that requests go: this flow was not used again.
+ * A long request has more than one, so that a few are left out, and none is made up. */
+static __always_inline bool is_one_shot(const struct event *ev, const struct ft_flow *f, __u64 now)
+{
+	if (ev_segments(ev, f->flags & FT_FLOW_CONNECT) <= 1)
+		return true;
+	return f->opened_ns && now < f->opened_ns + control.one_shot_ms * 1000000ULL;
 }
 
 #endif

@@ -9,15 +9,17 @@
  *	ev_listener(ev, flow, comm) whether the local port has a listener; its process name
  *	ev_failed(ev)		enum ft_failed of a connect that never reached ESTABLISHED
  *	ev_aborted(ev)		enum ft_closed of a flow that ended without a FIN
+ *	ev_segments(ev, sent)	segments with payload that went in or out
  *	ev_now(ev)		CLOCK_MONOTONIC ns of this moment
  *	ev_segment(ev)		the same of the socket's last segment: what a transition in
  *				softirq context was caused by, for less than a clock read
+ *	adds_atomically(ev)	whether something else may add to the same counters meanwhile
  *	opens_may_be_missed	whether the door's programs can be skipped by the kernel
  *
  * A socket's transitions are serialised by its lock, so a flow's entry has one writer.
  * Per-CPU counters may have two: what runs in process context can be interrupted by softirq
  * on the same CPU. So each hop has a slot per context (ev->context); a door that cannot
- * tell its context, or may be preempted, adds atomically (ev->atomic).
+ * tell its context, or may be preempted, adds atomically.
  */
 #ifndef FT_ENGINE_BPF_H
 #define FT_ENGINE_BPF_H
@@ -304,7 +306,7 @@ static __always_inline void end_without_entry(const struct event *ev)
 	if (ev->old != FT_SYN_SENT)
 		add(ev, &s->closed[closed_by(ev, &f) & 3], 1);
 	else if (f.flags & FT_FLOW_CONNECT)
-		add(ev, &s->failed[ev_failed(ev) & 3], 1);
+		count_failed(ev, s, ev_failed(ev));
 }
 
 /* Or by a timer, which looks at the clock too. A process may end a flow that was long idle. */
@@ -328,11 +330,14 @@ static __always_inline void end(const struct event *ev)
 	if (s) {
 		count_transition(ev, s, ev->old, FT_CLOSE);
 		if (f->flags & FT_FLOW_OPEN) {
+			__u64 now = ended_by_segment(ev) ? ev_segment(ev) : ev_now(ev);
+
 			add(ev, &s->closed[closed_by(ev, f) & 3], 1);
-			count_lifetime(ev, s, f,
-				       ended_by_segment(ev) ? ev_segment(ev) : ev_now(ev));
+			count_lifetime(ev, s, f, now);
+			if (is_one_shot(ev, f, now))
+				add(ev, &s->one_shot, 1);
 		} else {
-			add(ev, &s->failed[ev_failed(ev) & 3], 1);
+			count_failed(ev, s, ev_failed(ev));
 		}
 	}
 	forget(ev, f);

@@ -25,6 +25,7 @@ static __always_inline void remember_listener(__u64 key, struct sock *sk, struct
 	l->port = port_key.port = f.lport;
 	l->netns = port_key.netns = f.netns;
 	l->inode = inode_of(sk);
+	l->hop = FT_NO_HOP;
 	__builtin_memcpy(l->addr, f.laddr, sizeof(l->addr));
 	__builtin_memcpy(port_key.addr, f.laddr, sizeof(port_key.addr));
 	__builtin_memcpy(port.comm, l->comm, sizeof(port.comm));

@@ -26,13 +26,13 @@ static __always_inline __u64 differs(const struct ft_rule *r, __u64 remote0, __u
 	off ^= flags & FT_RULE_NOT_PEER;
 	off |= (local0 ^ r->local[0]) & r->local_mask[0];
 	off |= (local1 ^ r->local[1]) & r->local_mask[1];
-	off |= (tag ^ r->comm_tag) & -(flags / FT_RULE_COMM & 1);
+	off |= (tag ^ r->comm_tag) & -(flags / FT_RULE_COMM & !!tag);
 	return off;
 }
 
 /*
  * The hop of the first rule that matches, or FT_NO_HOP. remote, local: the 16 address bytes
- * as two words; rest: FT_COMM_TAG of the process | side << 16 | the side's port.
+ * as two words; rest: FT_COMM_TAG of the process (0: any) | side << 16 | the side's port.
  * A global function with scalars only: the verifier walks its loop once per program, not
  * once per path to it, and 5.10 takes no pointers here.
  */
@@ -58,16 +58,27 @@ __noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local
 	return FT_NO_HOP;
 }
 
-/* f: side, addresses and the side's port are set; comm: the process, all 0 if unknown. */
-static __always_inline int match_flow(const struct ft_flow *f, const char comm[FT_COMM_LEN])
+static __always_inline int match_tagged(const struct ft_flow *f, __u64 tag)
 {
 	const __u64 *remote = (const __u64 *)f->raddr, *local = (const __u64 *)f->laddr;
 	bool connects = f->flags & FT_FLOW_CONNECT;
 	__u64 side = connects ? FT_CONNECT : FT_ACCEPT;
 	__u16 port = connects ? f->rport : f->lport;
 
-	return match_hop(remote[0], remote[1], local[0], local[1],
-			 comm_tag(comm) | side << 16 | port);
+	return match_hop(remote[0], remote[1], local[0], local[1], tag | side << 16 | port);
+}
+
+/* f: side, addresses and the side's port are set; comm: the process, all 0 if unknown: that is
+ * a name too, which no rule asks for. */
+static __always_inline int match_flow(const struct ft_flow *f, const char comm[FT_COMM_LEN])
+{
+	return match_tagged(f, comm_tag(comm));
+}
+
+/* For sockets that belong to no process any more. */
+static __always_inline int match_any_process(const struct ft_flow *f)
+{
+	return match_tagged(f, 0);
 }
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The walks over all TCP sockets of one network namespace (that of the process which opens
- * the iterator's file). ft_fill runs at the start, after the programs are enabled: it
+ * the iterator's file). ft_walk runs at the start, after the programs are enabled: it
  * remembers listeners and inserts flows that were open before. Listeners come first in
  * every kernel's walk (net/ipv4/tcp_ipv4.c, TCP_SEQ_STATE_LISTENING), so that ports are
- * known when their flows are met. Run again now and then, with ft_sweep after it, it is the
- * audit: entries that it meets are stamped, ft_sweep removes the rest. ft_dump writes one
- * row per socket, for lists.
+ * known when their flows are met. Run again now and then, it is the scan (limits.bpf.h) and,
+ * with ft_sweep after it, the audit: entries that it meets are stamped, ft_sweep removes the
+ * rest. ft_dump writes one row per socket, for lists.
  *
  * Since 5.15 a socket is locked while the program looks at it, before that its hash bucket
  * is; tcp_set_state() takes a closing socket out of its bucket first. So no close can slip
@@ -15,8 +15,10 @@
 #ifndef FT_SCAN_BPF_H
 #define FT_SCAN_BPF_H
 
+#include "limits.bpf.h"
+
 /* Owners of sockets that were open before us, found by user space in /proc. Written by user
- * space before ft_fill runs, read by it, emptied afterwards. Key: the socket's address. */
+ * space before ft_walk runs, read by it, emptied afterwards. Key: the socket's address. */
 struct owner {
 	char comm[FT_COMM_LEN];
 	__u32 pid;
@@ -70,7 +72,37 @@ static __always_inline void count_found(const struct event *ev, struct ft_hop_st
 	}
 }
 
-static __always_inline void fill_flow(const struct event *ev, __u32 state)
+/* A flow with an entry. Some kernels' walks show a socket twice: the stamp tells. */
+static __always_inline void meet(const struct tcp_sock *tp, struct ft_flow *f, __u32 state)
+{
+	bool again = f->audit == (__u8)control.audit;
+	struct ft_hop_scan *s;
+
+	f->audit = control.audit;
+	s = again ? NULL : scan_of(f->hop);
+	if (!s)
+		return;
+	if (f->flags & FT_FLOW_OPEN)
+		scan_open(s, tp, f, state);
+	scan_port(f, false);
+}
+
+static __always_inline void meet_new(const struct tcp_sock *tp, const struct ft_flow *f,
+				     __u32 state)
+{
+	struct ft_hop_scan *s = scan_of(f->hop);
+
+	if (!s)
+		return;
+	if (f->flags & FT_FLOW_OPEN) {
+		scan_open(s, tp, f, state);
+		s->found++;
+	}
+	scan_port(f, false);
+}
+
+static __always_inline void fill_flow(const struct event *ev, const struct tcp_sock *tp,
+				      __u32 state)
 {
 	struct ft_flow f = {}, *known;
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
@@ -80,7 +112,7 @@ static __always_inline void fill_flow(const struct event *ev, __u32 state)
 
 	known = bpf_map_lookup_elem(&ft_flows, &key);
 	if (known && known->state != FT_CLOSE) {
-		known->audit = control.audit;
+		meet(tp, known, state);
 		return;
 	}
 	sock_tuple(ev->sk, &f);
@@ -97,10 +129,24 @@ static __always_inline void fill_flow(const struct event *ev, __u32 state)
 		f.flags |= FT_FLOW_OPEN;
 	count_found(ev, s, &f);
 	remember(ev, &f, known);
+	meet_new(tp, &f, state);
+}
+
+static __always_inline bool elsewhere(const struct sock_common *skc)
+{
+	return control.netns && control.netns != skc->skc_net.net->ns.inum;
+}
+
+static __always_inline void count_met(void)
+{
+	struct ft_hop_scan *all = scan_of(FT_MAX_HOPS);
+
+	if (all)
+		all->flows++;
 }
 
 SEC("iter/tcp")
-int ft_fill(struct bpf_iter__tcp *ctx)
+int ft_walk(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
 	struct tcp_sock *tp;
@@ -109,19 +155,24 @@ int ft_fill(struct bpf_iter__tcp *ctx)
 
 	if (!skc)
 		return 0;
+	count_met();
 	tp = bpf_skc_to_tcp_sock(skc); /* NULL: timewait and request sockets */
-	if (!tp)
+	if (!tp) {
+		if (control.scanning && !elsewhere(skc))
+			scan_mini(skc);
 		return 0;
+	}
 	ev.sk = &tp->inet_conn.icsk_inet.sk;
 	ev.key = (__u64)ev.sk;
 	state = skc->skc_state;
-	if (ev.sk->sk_protocol != IPPROTO_TCP ||
-	    (control.netns && control.netns != netns_of(ev.sk)))
+	if (ev.sk->sk_protocol != IPPROTO_TCP || elsewhere(skc))
 		return 0;
-	if (state == FT_LISTEN)
+	if (state == FT_LISTEN) {
 		fill_listener(ev.key, ev.sk);
-	else if (state != FT_CLOSE && state != FT_SYN_RECV) /* its 3 -> 1 is still to come */
-		fill_flow(&ev, state);
+		scan_listener(ev.key, tp);
+	} else if (state != FT_CLOSE && state != FT_SYN_RECV) { /* its 3 -> 1 is still to come */
+		fill_flow(&ev, tp, state);
+	}
 	return 0;
 }
 
@@ -133,6 +184,15 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } ft_walked SEC(".maps");
+
+/* Where the walk could not go, the table is all that is known. */
+static __always_inline void believe(const struct ft_flow *f)
+{
+	struct ft_hop_scan *s = f->flags & FT_FLOW_OPEN ? scan_of(f->hop) : NULL;
+
+	if (s)
+		s->flows++;
+}
 
 /* After a walk: an entry that walks do not meet belongs to a socket that is gone. */
 SEC("iter/bpf_map_elem")
@@ -146,13 +206,17 @@ int ft_sweep(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!key || !f)
 		return 0;
-	/* Two walks missed it: a connect may be between its steps during one. */
 	missed = control.audit - f->audit;
-	if (f->state == FT_CLOSE || missed < 2)
+	if (f->state == FT_CLOSE || !missed)
 		return 0;
 	netns = f->netns;
 	walked = bpf_map_lookup_elem(&ft_walked, &netns);
-	if (!walked || *walked != control.audit)
+	if (!walked || *walked != control.audit) {
+		believe(f);
+		return 0;
+	}
+	/* Two walks missed it: a connect may be between its steps during one. */
+	if (missed < 2)
 		return 0;
 	ev.key = *key;
 	bury(&ev, f);
@@ -190,7 +254,6 @@ static __always_inline void fill_row(struct ft_sock_row *row, struct tcp_sock *t
 {
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ft_flow f = {};
-	__u64 now = bpf_ktime_get_ns(), seen = tp->tcp_mstamp * 1000;
 
 	sock_tuple(sk, &f);
 	row->key = (__u64)sk;
@@ -209,16 +272,10 @@ static __always_inline void fill_row(struct ft_sock_row *row, struct tcp_sock *t
 		row->unsent_bytes = sk->sk_max_ack_backlog;
 		return;
 	}
-	/* A FIN has a sequence number, but is no byte. */
-	row->unread_bytes = tp->rcv_nxt - tp->copied_seq;
-	if (row->unread_bytes &&
-	    (row->state == FT_CLOSE_WAIT || row->state == FT_LAST_ACK || row->state == FT_CLOSING))
-		row->unread_bytes--;
-	row->unsent_bytes = tp->write_seq - tp->snd_una;
-	if (row->unsent_bytes &&
-	    (row->state == FT_FIN_WAIT1 || row->state == FT_LAST_ACK || row->state == FT_CLOSING))
-		row->unsent_bytes--;
-	row->idle_ns = seen && now > seen ? now - seen : 0;
+	row->unread_bytes = unread_bytes(tp, row->state);
+	row->unsent_bytes = unsent_bytes(tp, row->state);
+	row->idle_ns = byte_age_ns(tp);
+	row->stale = is_stale(tp);
 }
 
 SEC("iter/tcp")

@@ -58,7 +58,6 @@ struct event {
 	struct bpf_sock_ops *ctx;
 	__u32 old, new;
 	__u32 context; /* 0: not known */
-	bool atomic;   /* always: these programs run in any context and may nest */
 };
 
 /* local_port is in host order, remote_port in network order in 32 bits. */
@@ -135,6 +134,16 @@ static __always_inline enum ft_closed ev_aborted(const struct event *ev)
 }
 #endif
 
+static __always_inline __u32 ev_segments(const struct event *ev, bool sent)
+{
+	__u32 in = ev->ctx->data_segs_in, out = ev->ctx->data_segs_out;
+
+	/* Both are read: the verifier takes no computed offset into the context. */
+	barrier_var(in);
+	barrier_var(out);
+	return sent ? out : in;
+}
+
 static __always_inline __u64 ev_now(const struct event *ev)
 {
 	return bpf_ktime_get_ns();
@@ -157,8 +166,9 @@ static __always_inline bool ev_listener(const struct event *ev, const struct ft_
 	return p;
 }
 
-/* Nothing skips a sockops program. */
+/* Nothing skips a sockops program; it runs in any context, and may nest. */
 #define opens_may_be_missed false
+#define adds_atomically(ev) true
 
 #include "engine.bpf.h"
 
@@ -169,7 +179,6 @@ static __always_inline void account(struct bpf_sock_ops *ctx, __u32 old, __u32 n
 		.ctx = ctx,
 		.old = old,
 		.new = new,
-		.atomic = true,
 	};
 
 	transit(&ev);

@@ -66,18 +66,24 @@ static __always_inline __u32 netns_of(const struct sock *sk)
 	return sk->__sk_common.skc_net.net->ns.inum;
 }
 
-static __always_inline void sock_tuple(struct sock *sk, struct ft_flow *f)
+/* Mini sockets (timewait, request) have it too. */
+static __always_inline void common_tuple(const struct sock_common *skc, struct ft_flow *f)
 {
-	if (sk->__sk_common.skc_family == AF_INET) {
-		addr_from_v4(f->laddr, sk->__sk_common.skc_rcv_saddr);
-		addr_from_v4(f->raddr, sk->__sk_common.skc_daddr);
-	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
-		addr_from_v6(f->laddr, sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32);
-		addr_from_v6(f->raddr, sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32);
+	if (skc->skc_family == AF_INET) {
+		addr_from_v4(f->laddr, skc->skc_rcv_saddr);
+		addr_from_v4(f->raddr, skc->skc_daddr);
+	} else if (bpf_core_field_exists(skc->skc_v6_daddr)) {
+		addr_from_v6(f->laddr, skc->skc_v6_rcv_saddr.in6_u.u6_addr32);
+		addr_from_v6(f->raddr, skc->skc_v6_daddr.in6_u.u6_addr32);
 	}
-	f->lport = sk->__sk_common.skc_num;
-	f->rport = bpf_ntohs(sk->__sk_common.skc_dport);
-	f->netns = netns_of(sk);
+	f->lport = skc->skc_num;
+	f->rport = bpf_ntohs(skc->skc_dport);
+	f->netns = skc->skc_net.net->ns.inum;
+}
+
+static __always_inline void sock_tuple(const struct sock *sk, struct ft_flow *f)
+{
+	common_tuple(&sk->__sk_common, f);
 }
 
 static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
@@ -108,6 +114,14 @@ static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,
 		current_comm(comm);
 }
 
+/* A connect that found no free port never had one: inet_hash_connect() failed. */
+static __always_inline bool without_port(const struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+
+	return tp && !tp->inet_conn.icsk_inet.inet_sport;
+}
+
 static __always_inline enum ft_failed ev_failed(const struct event *ev)
 {
 	switch (ev->sk->sk_err) {
@@ -118,6 +132,8 @@ static __always_inline enum ft_failed ev_failed(const struct event *ev)
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 		return FT_FAILED_UNREACHABLE;
+	case 0:
+		return without_port(ev->sk) ? FT_FAILED_NO_PORT : FT_FAILED_OTHER;
 	default:
 		return FT_FAILED_OTHER;
 	}
@@ -129,6 +145,13 @@ static __always_inline enum ft_closed ev_aborted(const struct event *ev)
 
 	/* 0: this end aborted (linger 0, unread data): it sent a RST. */
 	return !err || err == ECONNRESET || err == EPIPE ? FT_CLOSED_RESET : FT_CLOSED_OTHER;
+}
+
+static __always_inline __u32 ev_segments(const struct event *ev, bool sent)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(ev->sk);
+
+	return !tp ? 0 : sent ? tp->data_segs_out : tp->data_segs_in;
 }
 
 static __always_inline __u64 ev_now(const struct event *ev)
@@ -167,6 +190,7 @@ static __always_inline bool ev_listener(const struct event *ev, const struct ft_
 /* Not by nesting (see above), but some kernels skip programs for other reasons: PREEMPT_RT
  * may nest deeper, hardened ones hide the context of chosen processes. */
 #define opens_may_be_missed true
+#define adds_atomically(ev) ((ev)->atomic)
 
 #include "engine.bpf.h"
 #include "listen.bpf.h"

@@ -16,7 +16,7 @@
 #endif
 
 /* Change it whenever a struct below, or the meaning of a field, changes. */
-#define FT_ABI 1
+#define FT_ABI 2
 
 #define FT_MAX_HOPS  64
 #define FT_MAX_RULES 128
@@ -60,6 +60,7 @@ enum ft_failed {
 	FT_FAILED_TIMEOUT,
 	FT_FAILED_UNREACHABLE,
 	FT_FAILED_OTHER,
+	FT_FAILED_NO_PORT, /* no local port was free; not seen by source sockops */
 	FT_NFAILED
 };
 
@@ -78,6 +79,7 @@ enum ft_loss {
 	FT_LOSS_NO_RULE_SLOT,	   /* discovery found more than FT_MAX_HOPS hops */
 	FT_LOSS_LISTENERS_FULL,
 	FT_LOSS_CANDIDATES_FULL,
+	FT_LOSS_PORTS_FULL, /* destinations whose ports the scan could not count */
 	FT_NLOSS
 };
 
@@ -133,15 +135,16 @@ struct ft_hop_stats {
 	__u64 failed[FT_NFAILED];
 	__u64 lifetime[FT_NLIFETIME]; /* flows per bucket, not cumulative; opened flows only */
 	__u64 lifetime_sum_ns;
+	__u64 one_shot; /* closed flows that carried one request's worth, see ft_control */
 };
-FT_ABI_SIZE(ft_hop_stats, 1352);
+FT_ABI_SIZE(ft_hop_stats, 1368);
 
 /* Counters that belong to no hop; per-CPU. */
 struct ft_totals {
 	__u64 loss[FT_NLOSS];
 	__u64 rescued; /* transitions that the second program accounted: nothing was lost */
 };
-FT_ABI_SIZE(ft_totals, 88);
+FT_ABI_SIZE(ft_totals, 96);
 
 /* A process name as 47 bits, so that a rule compares it in one step: w0, w1 are the name's 16
  * zero-padded bytes as two native words. Two names share a tag once in 10^14. */
@@ -179,10 +182,11 @@ struct ft_hop_def {
 	char process[FT_COMM_LEN]; /* configured or discovered owner; empty unknown */
 	__s16 from;		   /* hop on whose behalf these flows are made; -1 none */
 	__u8 side;
-	__u8 discovered; /* 1: found by discovery, 0: configured */
-	__u32 limit;	 /* configured number of places; 0 none */
+	__u8 discovered;    /* 1: found by discovery, 0: configured */
+	__u32 limit;	    /* configured number of places; 0 none */
+	__u32 keepalive_ms; /* how long the server behind keeps an idle connection */
 };
-FT_ABI_SIZE(ft_hop_def, 248);
+FT_ABI_SIZE(ft_hop_def, 252);
 
 /* What the running programs are told. Written by user space only. */
 struct ft_control {
@@ -193,9 +197,11 @@ struct ft_control {
 	__u32 accept_comm;  /* 1: some accept rule names a process */
 	__u32 connect_comm; /* 1: some connect rule does */
 	__u32 table;	    /* which of the two rule tables is in force */
-	__u32 audit;	    /* number of the walk under way; stamped on what it meets */
+	__u32 audit;	    /* number of the last walk begun; stamped on what it meets */
+	__u32 scanning;	    /* 1: that walk is under way and fills ft_hop_scan */
+	__u32 one_shot_ms;  /* a flow that lived no longer is one-shot, whatever it carried */
 };
-FT_ABI_SIZE(ft_control, 32);
+FT_ABI_SIZE(ft_control, 40);
 enum ft_phase {
 	FT_PHASE_OFF,	/* programs return at once (until all of them are attached) */
 	FT_PHASE_FILL,	/* counting; a walk is finding what was open before */
@@ -227,9 +233,12 @@ struct ft_listener {
 	__u32 pid;		/* its tgid; 0 unknown */
 	__u32 netns;
 	__u16 port;
-	__u16 pad[3];
+	__s16 hop;     /* that its connections belong to; -1 none, or not scanned yet */
+	__u32 backlog; /* the last scan: connections that wait for accept() */
+	__u32 backlog_limit;
+	__u32 syn_backlog; /* handshakes under way */
 };
-FT_ABI_SIZE(ft_listener, 56);
+FT_ABI_SIZE(ft_listener, 64);
 
 /* A port that has, or had, a listener: tells accepted flows from made ones. */
 struct ft_port_key {
@@ -260,6 +269,84 @@ struct ft_candidate {
 };
 FT_ABI_SIZE(ft_candidate, 24);
 
+/*
+ * What one walk over all sockets found out about a hop, beside what transitions tell. A walk
+ * fills one half of a table while readers look at the other. Times are ages when it was met.
+ */
+#define FT_IDLE_BOUNDS_S                                                                           \
+	{                                                                                          \
+		1, 10, 75, 350                                                                     \
+	} /* 75 s: NGINX; 350 s: NLB; the last slot is +Inf */
+#define FT_NIDLE 5
+struct ft_hop_scan {
+	__u64 flows;	 /* open ones */
+	__u64 found;	 /* of them, those that had no entry and were counted by this walk */
+	__u64 time_wait; /* of flows that have ended */
+	__u64 fin_wait2; /* ended, too: no process holds them, the peer has not closed yet */
+	__u64 syn_recv;	 /* handshakes with a listener */
+	__u64 held;	 /* accept hops: taken by the process, with bytes that it has not read */
+	__u64 held_idle; /* of them, those without a byte for more than a second */
+	__u64 held_oldest_ns; /* since its first byte, if nothing was read; else since its last */
+	__u64 idle[FT_NIDLE]; /* flows by the time since their last byte; not cumulative */
+	__u64 idle_oldest_ns; /* among those that are not held */
+	__u64 silent;	      /* flows without any segment, keep-alive probes included, for 350 s */
+	__u64 stale;	      /* flows whose peer has not answered two retransmits or probes */
+	__u64 listeners, backlog, backlog_limit, syn_backlog; /* sums over the hop's listeners */
+};
+FT_ABI_SIZE(ft_hop_scan, 160);
+
+/* Slot of a hop in walk `number`; slot FT_MAX_HOPS: `flows` is every socket that was met. */
+#define FT_SCAN_ROWS		  (FT_MAX_HOPS + 1)
+#define FT_SCAN_SLOT(number, hop) (((number)&1) * FT_SCAN_ROWS + (hop))
+
+/* The last complete walk. Written by the agent when it is over. */
+struct ft_scan {
+	__u64 mono_ns;	   /* when it ended */
+	__u64 duration_ns; /* CPU time it took */
+	__u64 period_ns;   /* until the next one */
+	__u64 sockets;	   /* met */
+	__u32 number;	   /* ft_control.audit then; 0: none yet */
+	__u32 pad;
+};
+FT_ABI_SIZE(ft_scan, 40);
+
+/* What the agent found out about a hop outside the walk; absent: 0. */
+struct ft_hop_limits {
+	__s64 drift;		       /* active by events minus flows met; 0 when they agree */
+	__u64 ports_exhausted_ns;      /* until the fullest destination has no port left */
+	__u32 ports_used, ports_limit; /* of the fullest destination */
+	__u32 files_used, files_limit; /* of the hop's process with the least room */
+	__u32 files_pid;	       /* which one; 0: not known */
+	__u32 pad;
+	__u64 repaired_opens;  /* part of the hop's opened: drift said that they were missed, */
+	__u64 repaired_closes; /* part of closed[OTHER]: or that an end was */
+};
+FT_ABI_SIZE(ft_hop_limits, 56);
+
+/* Local ports in use towards one destination, TIME_WAIT included. */
+struct ft_ports_key {
+	__u8 laddr[16], raddr[16];
+	__u32 netns;
+	__u16 rport;
+	__u16 hop;
+};
+FT_ABI_SIZE(ft_ports_key, 40);
+struct ft_ports_used {
+	__u32 walk; /* number of the last walk that met one; another's numbers are gone */
+	__u32 used, time_wait;
+	__u32 used_before; /* the walk before that met one */
+	__u64 mono_ns, mono_ns_before;
+};
+FT_ABI_SIZE(ft_ports_used, 32);
+
+/* A network namespace's own limits; key: its inode number. Written by the agent. */
+struct ft_space {
+	__u64 listen_overflows, listen_drops; /* since the namespace was made */
+	__u32 ports;			      /* that a connect() may choose from */
+	__u32 walk;
+};
+FT_ABI_SIZE(ft_space, 24);
+
 /* One row of the socket dump (program ft_dump), as read from the iterator's file. */
 struct ft_sock_row {
 	__u64 key; /* as in the flow table */
@@ -272,7 +359,8 @@ struct ft_sock_row {
 	__u32 unsent_bytes; /* not yet acknowledged by the peer; LISTEN: the backlog limit */
 	__u8 state;
 	__u8 accepted; /* 1: its local port has a listener */
-	__u8 pad[6];
+	__u8 stale;    /* 1: see ft_hop_scan */
+	__u8 pad[5];
 };
 FT_ABI_SIZE(ft_sock_row, 80);
 

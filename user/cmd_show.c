@@ -15,6 +15,7 @@
 #include "model.h"
 #include "probe.h"
 #include "show_flows.h"
+#include "show_limits.h"
 #include "view.h"
 
 int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet)
@@ -104,6 +105,10 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 	}
 	if (!strcmp(o->argument, "flows"))
 		return ft_show_flows(o, p, r, hop);
+	if (!strcmp(o->argument, "listeners"))
+		return ft_show_listeners(o, p, r, hop);
+	if (!strcmp(o->argument, "ports"))
+		return ft_show_ports(o, p, r, hop);
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(o->argument, words[i]))
 			return print(o, r, i, hop);
@@ -112,16 +117,14 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 
 static int check_words(const struct ft_options *o)
 {
-	static const char *const now[] = {"hops", "edges", "flows", "loss"};
-	static const char *const later[] = {"pairs", "listeners", "ports"};
+	static const char *const now[] = {"hops", "edges", "flows", "listeners", "ports", "loss"};
 	static const char *const sorts[] = {"age", "idle", "unread", "hop", "state", "remote"};
 	bool known = !o->sort;
 
-	for (int i = 0; i < 3; i++)
-		if (!strcmp(o->argument, later[i])) {
-			ft_log(FT_LOG_ERROR, "show %s is not in this version", later[i]);
-			return FT_EXIT_UNAVAILABLE;
-		}
+	if (!strcmp(o->argument, "pairs")) {
+		ft_log(FT_LOG_ERROR, "show pairs is not in this version");
+		return FT_EXIT_UNAVAILABLE;
+	}
 	for (int i = 0; o->sort && i < 6; i++)
 		known = known || !strcmp(o->sort, sorts[i]);
 	if (!known) {
@@ -129,10 +132,12 @@ static int check_words(const struct ft_options *o)
 		       "--sort: \"%s\" is not age, idle, unread, hop, state or remote", o->sort);
 		return FT_EXIT_USAGE;
 	}
-	for (int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < sizeof(now) / sizeof(now[0]); i++)
 		if (!strcmp(o->argument, now[i]))
 			return 0;
-	ft_log(FT_LOG_ERROR, "show what? \"%s\" is not hops, edges, flows or loss", o->argument);
+	ft_log(FT_LOG_ERROR,
+	       "show what? \"%s\" is not hops, edges, flows, listeners, ports or loss",
+	       o->argument);
 	return FT_EXIT_USAGE;
 }
 

@@ -14,12 +14,12 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 #define INTERVAL_MIN_MS 100
-#define INTERVAL_MAX_MS 3600000
 
 void ft_config_default(struct ft_config *c)
 {
 	*c = (struct ft_config){
 		.interval_ms = 1000,
+		.scan_ms = 5000,
 		.textfile = FT_DEFAULT_TEXTFILE,
 		.max_flows = 262144,
 		.netns = FT_NETNS_ALL,
@@ -53,16 +53,17 @@ int ft_duration_parse(const char *text, uint32_t *ret_ms)
 
 static void set_interval(struct ft_config_parser *p, config_setting_t *s)
 {
-	const char *text = config_setting_get_string(s);
-	uint32_t ms;
+	ft_config_duration(p, s, INTERVAL_MIN_MS, &p->c->interval_ms);
+}
 
-	if (ft_duration_parse(text, &ms))
-		ft_config_bad(p, s, "\"%s\" is not a duration such as \"500ms\", \"1s\", \"5m\"",
-			      ft_config_quote(text).text);
-	else if (ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
-		ft_config_bad(p, s, "%s is not between 100ms and 1h", text);
-	else
-		p->c->interval_ms = ms;
+static void set_scan(struct ft_config_parser *p, config_setting_t *s)
+{
+	ft_config_duration(p, s, INTERVAL_MIN_MS, &p->c->scan_ms);
+}
+
+static void set_one_shot(struct ft_config_parser *p, config_setting_t *s)
+{
+	ft_config_duration(p, s, 0, &p->c->one_shot_ms);
 }
 
 static void set_textfile(struct ft_config_parser *p, config_setting_t *s)
@@ -119,6 +120,8 @@ static void set_source(struct ft_config_parser *p, config_setting_t *s)
 static const struct ft_config_key keys[] = {
 	{"interval", FT_KEY_STRING, set_interval},
 	{"textfile", FT_KEY_STRING, set_textfile},
+	{"scan", FT_KEY_STRING, set_scan},
+	{"one_shot", FT_KEY_STRING, set_one_shot},
 	{"max_flows", FT_KEY_INT, set_max_flows},
 	{"netns", FT_KEY_STRING, set_netns},
 	{"cgroup", FT_KEY_STRING, set_cgroup},

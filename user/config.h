@@ -22,7 +22,8 @@ struct ft_config_hop {
 	unsigned int nendpoints;
 	struct ft_prefix peer; /* further condition on the remote address; len 0: none */
 	bool has_peer;
-	uint32_t limit; /* 0: none */
+	uint32_t limit;	       /* 0: none */
+	uint32_t keepalive_ms; /* of the server behind; default FT_DEFAULT_KEEPALIVE_MS */
 	bool discovered;
 	int line; /* where it stands in the file; 0 discovered */
 };
@@ -32,6 +33,8 @@ enum ft_netns_scope { FT_NETNS_ALL, FT_NETNS_OWN, FT_NETNS_PATH };
 struct ft_config {
 	uint32_t interval_ms;	   /* 100..3600000; default 1000 */
 	char textfile[256];	   /* default FT_DEFAULT_TEXTFILE; "" = none */
+	uint32_t scan_ms;	   /* 100..3600000, at least so long between scans; default 5000 */
+	uint32_t one_shot_ms;	   /* 0..3600000; default 0: by payload only */
 	uint32_t max_flows;	   /* 1024..16777216; default 262144 */
 	enum ft_netns_scope netns; /* default all */
 	char netns_path[256];
@@ -42,8 +45,9 @@ struct ft_config {
 	struct ft_config_hop hop[FT_MAX_HOPS];
 };
 
-#define FT_DEFAULT_CONFIG   "/etc/fantail/fantail.conf"
-#define FT_DEFAULT_TEXTFILE "/var/lib/prometheus/node-exporter/fantail.prom"
+#define FT_DEFAULT_KEEPALIVE_MS 75000 /* NGINX keepalive_timeout */
+#define FT_DEFAULT_CONFIG	"/etc/fantail/fantail.conf"
+#define FT_DEFAULT_TEXTFILE	"/var/lib/prometheus/node-exporter/fantail.prom"
 
 void ft_config_default(struct ft_config *c);
 

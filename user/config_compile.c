@@ -129,6 +129,7 @@ static void define(const struct ft_config *c, const struct ft_config_hop *h, str
 		.side = h->side,
 		.discovered = h->discovered,
 		.limit = h->limit,
+		.keepalive_ms = h->keepalive_ms ? h->keepalive_ms : FT_DEFAULT_KEEPALIVE_MS,
 	};
 	memcpy(ret->name, h->name, strnlen(h->name, sizeof(ret->name) - 1));
 	memcpy(ret->process, h->process, strnlen(h->process, sizeof(ret->process) - 1));

@@ -104,11 +104,16 @@ static void set_limit(struct ft_config_parser *p, config_setting_t *s)
 	ft_config_number(p, s, 0, 1000000000, &p->hop->limit);
 }
 
+static void set_keepalive(struct ft_config_parser *p, config_setting_t *s)
+{
+	ft_config_duration(p, s, 1, &p->hop->keepalive_ms);
+}
+
 static const struct ft_config_key keys[] = {
 	{"name", FT_KEY_STRING, set_name},	  {"accept", FT_KEY_STRINGS, set_accept},
 	{"connect", FT_KEY_STRINGS, set_connect}, {"from", FT_KEY_STRING, set_from},
 	{"process", FT_KEY_STRING, set_process},  {"peer", FT_KEY_STRING, set_peer},
-	{"limit", FT_KEY_INT, set_limit},
+	{"limit", FT_KEY_INT, set_limit},	  {"keepalive", FT_KEY_STRING, set_keepalive},
 };
 
 static void read_hop(struct ft_config_parser *p, config_setting_t *group)

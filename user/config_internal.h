@@ -66,6 +66,10 @@ int ft_config_copy(struct ft_config_parser *p, config_setting_t *s, char *ret, s
 int ft_config_number(struct ft_config_parser *p, config_setting_t *s, unsigned int min,
 		     unsigned int max, uint32_t *ret);
 
+/* The setting's duration, if it is between min_ms and an hour; else an error, and -EINVAL. */
+int ft_config_duration(struct ft_config_parser *p, config_setting_t *s, unsigned int min_ms,
+		       uint32_t *ret_ms);
+
 /* config_hops.c: the list `hops`. */
 void ft_config_hops(struct ft_config_parser *p, config_setting_t *list);
 

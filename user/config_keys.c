@@ -8,7 +8,8 @@
 
 #include "config_internal.h"
 
-#define MAX_KEYS 16
+#define MAX_KEYS	16
+#define DURATION_MAX_MS 3600000
 
 static const char *const type_text[] = {
 	[FT_KEY_STRING] = "must be a string in quotes",
@@ -114,6 +115,25 @@ int ft_config_copy(struct ft_config_parser *p, config_setting_t *s, char *ret, s
 		return -EINVAL;
 	}
 	memcpy(ret, text, len + 1);
+	return 0;
+}
+
+int ft_config_duration(struct ft_config_parser *p, config_setting_t *s, unsigned int min_ms,
+		       uint32_t *ret_ms)
+{
+	const char *text = config_setting_get_string(s);
+	uint32_t ms;
+
+	if (ft_duration_parse(text, &ms)) {
+		ft_config_bad(p, s, "\"%s\" is not a duration such as \"500ms\", \"1s\", \"5m\"",
+			      ft_config_quote(text).text);
+		return -EINVAL;
+	}
+	if (ms < min_ms || ms > DURATION_MAX_MS) {
+		ft_config_bad(p, s, "%s is not between %ums and 1h", text, min_ms);
+		return -EINVAL;
+	}
+	*ret_ms = ms;
 	return 0;
 }
 

@@ -56,6 +56,8 @@ static void print_hop(const struct ft_config_hop *h, bool last, struct ft_buf *o
 	}
 	if (h->limit)
 		ft_buf_printf(out, " limit = %u;", h->limit);
+	if (h->keepalive_ms)
+		ft_buf_printf(out, " keepalive = \"%ums\";", h->keepalive_ms);
 	ft_buf_printf(out, " }%s", last ? "" : ",");
 	if (remark)
 		ft_buf_printf(out, " # %s", ft_config_quote(h->process).text);

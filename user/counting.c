@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The session. What costs more than O(hops) is an errand: it measures its own CPU time and comes
- * back so late that it stays within a thousandth of a core. */
+ * back so late that it stays within a thousandth of a core. The scan may cost a hundredth. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "counting.h"
 #include "counting_discover.h"
+#include "counting_scan.h"
 #include "exit.h"
 #include "log.h"
 
@@ -160,6 +161,7 @@ static int load(struct ft_counting *c)
 		.max_flows = c->config.max_flows,
 		.netns = scope(c),
 		.interval_ms = c->config.interval_ms,
+		.one_shot_ms = c->config.one_shot_ms,
 		.discover = c->discover,
 	};
 	char why[256];
@@ -248,7 +250,6 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	c->options = o;
 	c->probe = (struct ft_probe)FT_PROBE_NONE;
 	c->peers_errand.min_ns = SECOND;
-	c->audit_errand.min_ns = 2 * SECOND;
 	c->owners_errand.min_ns = 10 * SECOND;
 	for (int i = 0; i < FT_MAX_HOPS; i++)
 		c->peers[i] = FT_PEERS_UNKNOWN;
@@ -296,14 +297,13 @@ static void run_errands(struct ft_counting *c)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
-	if (due(&c->audit_errand, now)) {
+	if (now >= c->scan_due_ns) {
 		int err;
 
 		find_namespaces(c);
-		err = ft_probe_audit(&c->probe, c->ns.fd, c->ns.inode, c->ns.n);
+		err = ft_counting_scan(c);
 		if (err)
-			ft_log(FT_LOG_WARN, "cannot audit the counters: %s", strerror(-err));
-		done(&c->audit_errand, cpu);
+			ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
 		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
 	if (due(&c->peers_errand, now)) {
@@ -311,8 +311,10 @@ static void run_errands(struct ft_counting *c)
 		done(&c->peers_errand, cpu);
 		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
-	if (!c->discover && due(&c->owners_errand, now)) {
-		ft_counting_name_owners(c);
+	if (due(&c->owners_errand, now)) {
+		if (!c->discover)
+			ft_counting_name_owners(c);
+		ft_counting_files(c);
 		done(&c->owners_errand, cpu);
 	}
 }

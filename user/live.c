@@ -66,6 +66,9 @@ static bool key(struct screen *c, enum ft_key k)
 		c->s.paused = !c->s.paused;
 		c->paused_ns = now_ns();
 		break;
+	case FT_KEY_LIMITS:
+		c->s.limits = !c->s.limits;
+		break;
 	case FT_KEY_HELP:
 		c->s.help = !c->s.help;
 		c->s.scroll = 0;

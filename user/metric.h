@@ -16,8 +16,8 @@ enum ft_metric_scope {
 	FT_PER_HOP,	   /* every hop: hop */
 	FT_PER_CLOSED,	   /* every hop and enum ft_closed: hop, reason */
 	FT_PER_FAILED,	   /* every connect hop and enum ft_failed: hop, reason */
-	FT_PER_STATE,	   /* every hop and state known from transitions: hop, state */
-	FT_PER_TRANSITION, /* every hop and transition of an open flow: hop, from, to */
+	FT_PER_STATE,	   /* every hop and exported state: hop, state */
+	FT_PER_TRANSITION, /* every hop and exported transition: hop, from, to */
 	FT_PER_LIFETIME,   /* every hop: hop, le; a histogram */
 	FT_PER_RATIO,	   /* every edge: from, to, kind (index 0 stock, 1 flow) */
 	FT_PER_EDGE,	   /* every edge: from, to; a summary (index 0 sum, 1 count) */
@@ -50,11 +50,12 @@ extern const unsigned int ft_nmetrics;
 
 const char *ft_metric_type_name(enum ft_metric_type type); /* "gauge", … */
 
-/* The states that transitions show on this side: accepted flows are never in SYN_SENT. */
-bool ft_metric_state_known(unsigned int side, unsigned int state);
+/* The states that are exported on this side: accepted flows are never in SYN_SENT. */
+bool ft_metric_state_exported(unsigned int side, unsigned int state);
 
-/* Transitions exported even when 0: the ordinary way of a flow of this side. */
-bool ft_metric_transition_usual(unsigned int side, unsigned int from, unsigned int to);
+/* The transitions that are exported: how a flow of this side arrives, and how it begins to end.
+ * What follows can be told from those and the states. */
+bool ft_metric_transition_exported(unsigned int side, unsigned int from, unsigned int to);
 
 /* Bounds of the exported lifetime histogram: some of the counted ones, because series are
  * what a server pays for. Index into ft_lifetime_bounds_ms. */

@@ -128,6 +128,78 @@ static void build_hop(const struct ft_snapshot *s, unsigned int i, struct ft_rep
 		ret->lifetime_count += st->lifetime[b];
 	ret->lifetime_sum_seconds = (double)st->lifetime_sum_ns / NS_PER_S;
 	ret->peers = s->peers[i];
+	ret->keepalive_seconds = d->keepalive_ms / 1000.0;
+	ret->one_shot = st->one_shot;
+	ret->one_shot_share = ratio((double)st->one_shot, (double)ft_hop_closed(st));
+}
+
+/* What only a walk sees is known since the last one. */
+static void build_found(const struct ft_snapshot *s, unsigned int i, struct ft_report_hop *ret)
+{
+	ret->found = s->found[i];
+	ret->limits = s->limits[i];
+	ret->state[FT_TIME_WAIT] = s->found[i].time_wait;
+	ret->state[FT_SYN_RECV] = s->found[i].syn_recv;
+}
+
+static void build_header_of_scan(const struct ft_snapshot *s, struct ft_report *r)
+{
+	r->scanned = s->scan.number;
+	r->scan_seconds = (double)s->scan.duration_ns / NS_PER_S;
+	r->scan_period_seconds = (double)s->scan.period_ns / NS_PER_S;
+	r->scan_age_seconds = (double)minus(s->mono_ns, s->scan.mono_ns) / NS_PER_S;
+	r->scan_sockets = s->scan.sockets;
+}
+
+/* Who holds the places, and who waits for one. The waiting line of a hop that connects is at the
+ * hop that it works for. */
+static void build_places(struct ft_report *r, struct ft_report_hop *h)
+{
+	const struct ft_report_hop *line = h->side == FT_ACCEPT ? h
+					   : h->from >= 0	? &r->hop[h->from]
+								: NULL;
+	struct ft_report_places *p = &h->places;
+
+	p->used = h->active;
+	p->idle = ft_report_idle(h, 0);
+	if (h->side == FT_ACCEPT) {
+		p->used = minus(p->used, h->found.held);
+		p->idle = minus(p->idle, h->found.held_idle);
+	}
+	p->idle_oldest_seconds = (double)h->found.idle_oldest_ns / NS_PER_S;
+	p->drain_per_second = p->idle ? ratio((double)p->idle, h->keepalive_seconds) : NAN;
+	if (line && line->side == FT_ACCEPT) {
+		p->held = line->found.held;
+		p->held_oldest_seconds = (double)line->found.held_oldest_ns / NS_PER_S;
+	}
+}
+
+/* Held, told without looking into a queue: connections of A that have none behind them. True
+ * only where each has one, so it is a check, and only where one hop with a limit follows. */
+static void build_held_check(struct ft_report *r, struct ft_report_hop *a, unsigned int i)
+{
+	a->held_check = -1;
+	for (unsigned int b = 0; b < r->nhops; b++) {
+		if (r->hop[b].from != (int)i || !r->hop[b].limit)
+			continue;
+		if (a->held_check >= 0) {
+			a->held_check = -1;
+			return;
+		}
+		a->held_check = (int64_t)minus(a->active, r->hop[b].active);
+	}
+}
+
+static void build_limits(const struct ft_snapshot *s, struct ft_report *r)
+{
+	build_header_of_scan(s, r);
+	for (unsigned int i = 0; r->scanned && i < r->nhops; i++)
+		build_found(s, i, &r->hop[i]);
+	for (unsigned int i = 0; i < r->nhops; i++) {
+		if (r->hop[i].limit)
+			build_places(r, &r->hop[i]);
+		build_held_check(r, &r->hop[i], i);
+	}
 }
 
 /* --- the tree --- */
@@ -246,12 +318,46 @@ void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, str
 		ret->hop[i].from = parent(s, i);
 	}
 	place_children(ret, -1, 0, &placed);
+	build_limits(s, ret);
 	build_edges(ret);
 	for (unsigned int w = 0; w < FT_NWINDOWS; w++)
 		build_window(s, h, w, ret);
 }
 
 /* --- what to say of it --- */
+
+uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i)
+{
+	uint64_t n = 0;
+
+	for (i++; i < FT_NIDLE; i++)
+		n += h->found.idle[i];
+	return n;
+}
+
+void ft_report_places_line(const struct ft_report *r, unsigned int hop, char *ret, size_t size)
+{
+	const struct ft_report_hop *h = &r->hop[hop];
+	const struct ft_report_places *p = &h->places;
+	char name[FT_NAME_LEN], line[FT_NAME_LEN];
+	size_t len;
+
+	ret[0] = 0;
+	if (!r->scanned || !h->limit)
+		return;
+	ft_text_ascii(h->name, sizeof(name), name, sizeof(name));
+	ft_text_ascii(h->side == FT_ACCEPT || h->from < 0 ? h->name : r->hop[h->from].name,
+		      sizeof(line), line, sizeof(line));
+	len = snprintf(ret, size, "%s: %llu/%u places", name, (unsigned long long)p->used,
+		       h->limit);
+	if (p->idle && len < size)
+		len += snprintf(ret + len, size - len, ", %llu idle (longest %.0fs) free %.2g/s",
+				(unsigned long long)p->idle, p->idle_oldest_seconds,
+				p->drain_per_second);
+	if (p->held && len < size)
+		snprintf(ret + len, size - len, "; %s holds %llu, oldest %.0fs", line,
+			 (unsigned long long)p->held, p->held_oldest_seconds);
+}
 
 const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop)
 {

@@ -33,12 +33,17 @@ enum ft_map {
 	FT_MAP_CONTROL,
 	FT_MAP_OWNERS,
 	FT_MAP_WALKED,
+	FT_MAP_SCANS,
+	FT_MAP_SCAN,
+	FT_MAP_LIMITS,
+	FT_MAP_SPACES,
+	FT_MAP_PORTS_USED,
 	FT_NMAPS
 };
 enum ft_link {
 	FT_LINK_STATE,	     /* tracepoint: ft_state; sockops: the cgroup attachment */
 	FT_LINK_STATE_AGAIN, /* tracepoint only */
-	FT_LINK_FILL,	     /* iterators; sockops has none */
+	FT_LINK_WALK,	     /* iterators; sockops has none */
 	FT_LINK_DUMP,
 	FT_LINK_SWEEP,
 	FT_NLINKS
@@ -60,6 +65,7 @@ struct ft_probe_options {
 	uint32_t max_flows;
 	uint32_t netns;	      /* inode number; 0 all */
 	uint32_t interval_ms; /* for readers */
+	uint32_t one_shot_ms; /* see struct ft_control */
 	bool discover;
 	bool single; /* benchmark only: attach the first program alone */
 };
@@ -91,11 +97,27 @@ int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owne
  * stay as they are. */
 int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n);
 
+/* --- scans (probe_walk.c, probe_scan.c) --- */
 /*
- * Hold the table against a walk over all sockets: count what was missed, remove what is gone.
- * Costs about 1 µs per socket, so the caller chooses how often. inode[]: the namespaces' own.
+ * Walk over all sockets: add up what no transition shows (struct ft_hop_scan), and hold the
+ * table against them: count what was missed, remove what is gone. Costs about half a µs per
+ * socket, so the caller chooses how often. inode[]: the namespaces' own. -EOPNOTSUPP: source
+ * sockops, whose programs see no namespaces. *ret_number is written in any case but that.
  */
-int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n);
+int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n,
+		  uint32_t *ret_number);
+/* What scan `number`, the last or the one before, found at a hop; FT_MAX_HOPS: altogether. */
+int ft_probe_found(const struct ft_probe *p, uint32_t number, uint32_t hop,
+		   struct ft_hop_scan *ret);
+/* The last complete scan, and what the agent found beside it. put_scan last: it makes the
+ * scan's findings what readers see. */
+int ft_probe_get_scan(const struct ft_probe *p, struct ft_scan *ret);
+int ft_probe_put_scan(struct ft_probe *p, const struct ft_scan *scan);
+int ft_probe_get_limits(const struct ft_probe *p, uint32_t hop, struct ft_hop_limits *ret);
+int ft_probe_put_limits(struct ft_probe *p, uint32_t hop, const struct ft_hop_limits *limits);
+int ft_probe_put_space(struct ft_probe *p, uint32_t netns, const struct ft_space *space);
+int ft_probe_drop_space(struct ft_probe *p, uint32_t netns);
+int ft_probe_drop_ports(struct ft_probe *p, const struct ft_ports_key *key);
 
 /* Read the counters: O(hops), not O(flows). peers[] is left FT_PEERS_UNKNOWN. */
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
@@ -108,6 +130,11 @@ typedef int (*ft_flow_fn)(void *ctx, uint64_t key, const struct ft_flow *flow);
 int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx);
 typedef int (*ft_listener_fn)(void *ctx, uint64_t key, const struct ft_listener *l);
 int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx);
+typedef int (*ft_ports_fn)(void *ctx, const struct ft_ports_key *key,
+			   const struct ft_ports_used *used);
+int ft_probe_ports(const struct ft_probe *p, ft_ports_fn fn, void *ctx);
+typedef int (*ft_space_fn)(void *ctx, uint32_t netns, const struct ft_space *space);
+int ft_probe_spaces(const struct ft_probe *p, ft_space_fn fn, void *ctx);
 /* The candidates noted since the last call; they are removed. */
 typedef int (*ft_candidate_fn)(void *ctx, const struct ft_candidate_key *key,
 			       const struct ft_candidate *c);

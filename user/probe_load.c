@@ -26,7 +26,9 @@ static const char *const map_names[] = {
 	[FT_MAP_META] = "ft_meta",	    [FT_MAP_HOPS] = "ft_hops",
 	[FT_MAP_HISTORY] = "ft_history",    [FT_MAP_RULES] = ".data.rules",
 	[FT_MAP_CONTROL] = ".data.control", [FT_MAP_OWNERS] = "ft_owners",
-	[FT_MAP_WALKED] = "ft_walked",
+	[FT_MAP_WALKED] = "ft_walked",	    [FT_MAP_SCANS] = "ft_scans",
+	[FT_MAP_SCAN] = "ft_scan",	    [FT_MAP_LIMITS] = "ft_limits",
+	[FT_MAP_SPACES] = "ft_spaces",	    [FT_MAP_PORTS_USED] = "ft_ports_used",
 };
 _Static_assert(sizeof(map_names) / sizeof(map_names[0]) == FT_NMAPS, "a map has no name");
 
@@ -77,6 +79,14 @@ static void close_skeleton(struct skeleton *s)
 	free(s);
 }
 
+/* The coarse clocks move once per jiffy, and say so. */
+static uint64_t jiffy_ns(void)
+{
+	struct timespec t = {0};
+
+	return clock_getres(CLOCK_MONOTONIC_COARSE, &t) || !t.tv_nsec ? 4000000 : t.tv_nsec;
+}
+
 static bool have_btf(void)
 {
 	return !access("/sys/kernel/btf/vmlinux", R_OK);
@@ -90,6 +100,7 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 			return -errno;
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
 		s->tracepoint->rodata->keep_entries = FT_KEEP(o->max_flows);
+		s->tracepoint->rodata->tick_ns = jiffy_ns();
 		s->obj = s->tracepoint->obj;
 		s->opened = s->tracepoint->skeleton;
 	} else if (have_btf()) {
@@ -150,7 +161,7 @@ static int attach_tracepoint(struct skeleton *s, bool single)
 		err = attach_one(s, FT_LINK_STATE_AGAIN,
 				 bpf_program__attach(t->progs.ft_state_again));
 	if (!err)
-		err = attach_one(s, FT_LINK_FILL, bpf_program__attach_iter(t->progs.ft_fill, NULL));
+		err = attach_one(s, FT_LINK_WALK, bpf_program__attach_iter(t->progs.ft_walk, NULL));
 	if (!err)
 		err = attach_one(s, FT_LINK_DUMP, bpf_program__attach_iter(t->progs.ft_dump, NULL));
 	if (!err)
@@ -185,7 +196,8 @@ static void collect_fds(struct ft_probe *p, const struct skeleton *s)
 
 static int write_meta(struct ft_probe *p, const struct ft_probe_options *o)
 {
-	struct ft_control control = {.netns = o->netns, .discover = o->discover};
+	struct ft_control control = {
+		.netns = o->netns, .discover = o->discover, .one_shot_ms = o->one_shot_ms};
 	struct timespec now;
 	__u32 zero = 0;
 

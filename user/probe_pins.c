@@ -20,11 +20,13 @@ static const char *const map_pins[] = {
 	[FT_MAP_META] = "meta",	      [FT_MAP_HOPS] = "hops",
 	[FT_MAP_HISTORY] = "history", [FT_MAP_RULES] = "rules",
 	[FT_MAP_CONTROL] = "control", [FT_MAP_OWNERS] = "owners",
-	[FT_MAP_WALKED] = "walked",
+	[FT_MAP_WALKED] = "walked",   [FT_MAP_SCANS] = "scans",
+	[FT_MAP_SCAN] = "scan",	      [FT_MAP_LIMITS] = "limits",
+	[FT_MAP_SPACES] = "spaces",   [FT_MAP_PORTS_USED] = "ports_used",
 };
 static const char *const link_pins[] = {
 	[FT_LINK_STATE] = "link_state", [FT_LINK_STATE_AGAIN] = "link_state_again",
-	[FT_LINK_FILL] = "link_fill",	[FT_LINK_DUMP] = "link_dump",
+	[FT_LINK_WALK] = "link_walk",	[FT_LINK_DUMP] = "link_dump",
 	[FT_LINK_SWEEP] = "link_sweep",
 };
 
@@ -116,7 +118,10 @@ static bool needed(const struct ft_probe *p, bool link, int i)
 {
 	if (p->meta.source == FT_SOURCE_TRACEPOINT)
 		return true;
-	return link ? i == FT_LINK_STATE : i != FT_MAP_OWNERS && i != FT_MAP_WALKED;
+	if (link)
+		return i == FT_LINK_STATE;
+	return i != FT_MAP_OWNERS && i != FT_MAP_WALKED && i != FT_MAP_SCANS &&
+	       i != FT_MAP_PORTS_USED;
 }
 
 /* Sizes that readers rely on; a map of the right name and another shape is not ours. */
@@ -135,6 +140,11 @@ static bool fits(int fd, enum ft_map map)
 		[FT_MAP_RULES] = 2 * sizeof(struct ft_rules),
 		[FT_MAP_CONTROL] = sizeof(struct ft_control),
 		[FT_MAP_WALKED] = sizeof(uint32_t),
+		[FT_MAP_SCANS] = sizeof(struct ft_hop_scan),
+		[FT_MAP_SCAN] = sizeof(struct ft_scan),
+		[FT_MAP_LIMITS] = sizeof(struct ft_hop_limits),
+		[FT_MAP_SPACES] = sizeof(struct ft_space),
+		[FT_MAP_PORTS_USED] = sizeof(struct ft_ports_used),
 	};
 	struct bpf_map_info info = {0};
 	uint32_t len = sizeof(info);

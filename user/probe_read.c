@@ -81,6 +81,34 @@ static uint32_t no_rule_slot(const struct ft_probe *p)
 	return bpf_map_lookup_elem(p->map[FT_MAP_META], &zero, &meta) ? 0 : meta.no_rule_slot;
 }
 
+/* A scan that ends meanwhile gives the half that we read to the next one, seconds later. */
+static int read_scan(const struct ft_probe *p, struct ft_snapshot *s)
+{
+	int err = ft_probe_get_scan(p, &s->scan);
+
+	for (uint32_t i = 0; !err && i < s->nhops; i++)
+		err = ft_probe_get_limits(p, i, &s->limits[i]);
+	for (uint32_t i = 0; !err && s->scan.number && i < s->nhops; i++)
+		err = ft_probe_found(p, s->scan.number, i, &s->found[i]);
+	return err;
+}
+
+/* What the audit found to be counted twice, or not at all, long after the event. */
+static void add_repairs(struct ft_snapshot *s)
+{
+	for (uint32_t i = 0; i < s->nhops; i++) {
+		const struct ft_hop_limits *l = &s->limits[i];
+		struct ft_hop_stats *st = &s->stats[i];
+
+		st->opened += l->repaired_opens;
+		st->transition[FT_UNSEEN][FT_ESTABLISHED] += l->repaired_opens;
+		st->closed[FT_CLOSED_OTHER] += l->repaired_closes;
+		st->transition[FT_ESTABLISHED][FT_CLOSE] += l->repaired_closes;
+		s->totals.loss[FT_LOSS_MISSED_OPEN] += l->repaired_opens;
+		s->totals.loss[FT_LOSS_MISSED_CLOSE] += l->repaired_closes;
+	}
+}
+
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 {
 	size_t words = sizeof(struct ft_hop_stats) / sizeof(uint64_t); /* the larger of the two */
@@ -106,6 +134,9 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 	if (!err)
 		err = add_percpu(p, FT_MAP_TOTALS, 0, &ret->totals, sizeof(ret->totals), scratch);
 	ret->totals.loss[FT_LOSS_NO_RULE_SLOT] += no_rule_slot(p);
+	if (!err)
+		err = read_scan(p, ret);
+	add_repairs(ret);
 	return err;
 }
 
@@ -203,6 +234,38 @@ int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx)
 
 	return walk(p->map[FT_MAP_LISTENERS], sizeof(uint64_t), sizeof(struct ft_listener),
 		    call_listener, &c);
+}
+
+static int call_ports(void *ctx, const void *key, const void *value)
+{
+	const struct call *c = ctx;
+
+	return ((ft_ports_fn)c->fn)(c->ctx, key, value);
+}
+
+int ft_probe_ports(const struct ft_probe *p, ft_ports_fn fn, void *ctx)
+{
+	struct call c = {(void *)fn, ctx};
+
+	return p->map[FT_MAP_PORTS_USED] < 0
+		       ? 0
+		       : walk(p->map[FT_MAP_PORTS_USED], sizeof(struct ft_ports_key),
+			      sizeof(struct ft_ports_used), call_ports, &c);
+}
+
+static int call_space(void *ctx, const void *key, const void *value)
+{
+	const struct call *c = ctx;
+
+	return ((ft_space_fn)c->fn)(c->ctx, *(const uint32_t *)key, value);
+}
+
+int ft_probe_spaces(const struct ft_probe *p, ft_space_fn fn, void *ctx)
+{
+	struct call c = {(void *)fn, ctx};
+
+	return walk(p->map[FT_MAP_SPACES], sizeof(uint32_t), sizeof(struct ft_space), call_space,
+		    &c);
 }
 
 struct candidates {

@@ -12,23 +12,8 @@
 
 #include "cleanup.h"
 #include "log.h"
-#include "netns.h"
 #include "owner.h"
-#include "probe.h"
-
-static int get_control(const struct ft_probe *p, struct ft_control *ret)
-{
-	uint32_t zero = 0;
-
-	return bpf_map_lookup_elem(p->map[FT_MAP_CONTROL], &zero, ret) ? -errno : 0;
-}
-
-static int set_control(const struct ft_probe *p, const struct ft_control *c)
-{
-	uint32_t zero = 0;
-
-	return bpf_map_update_elem(p->map[FT_MAP_CONTROL], &zero, c, BPF_ANY) ? -errno : 0;
-}
+#include "probe_internal.h"
 
 static bool names_process(const struct ft_rules *r, enum ft_side side)
 {
@@ -44,7 +29,7 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
 	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
 	struct ft_control control;
 	uint32_t zero = 0;
-	int err = get_control(p, &control);
+	int err = ft_probe_get_control(p, &control);
 
 	if (!both)
 		return -ENOMEM;
@@ -63,7 +48,7 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
 		return -errno;
 	control.accept_comm = names_process(rules, FT_ACCEPT);
 	control.connect_comm = names_process(rules, FT_CONNECT);
-	return set_control(p, &control);
+	return ft_probe_set_control(p, &control);
 }
 
 int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c)
@@ -103,7 +88,7 @@ enum ft_phase ft_probe_phase(const struct ft_probe *p)
 {
 	struct ft_control control;
 
-	return get_control(p, &control) ? FT_PHASE_OFF : control.phase;
+	return ft_probe_get_control(p, &control) ? FT_PHASE_OFF : control.phase;
 }
 
 void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops)
@@ -120,7 +105,7 @@ bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns)
 {
 	struct ft_control control;
 
-	return !get_control(p, &control) && control.netns == netns;
+	return !ft_probe_get_control(p, &control) && control.netns == netns;
 }
 
 bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules)
@@ -129,7 +114,7 @@ bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules)
 	struct ft_control control;
 	uint32_t zero = 0;
 
-	return both && !get_control(p, &control) &&
+	return both && !ft_probe_get_control(p, &control) &&
 	       !bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both) &&
 	       !memcmp(&both[control.table & 1], rules, sizeof(*rules));
 }
@@ -143,108 +128,15 @@ int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms)
 	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
 }
 
-/* --- walks --- */
-
-struct rows {
-	struct ft_sock_row *row;
-	size_t bytes, size;
-};
-
-/* Read an iterator's file to its end. rows NULL: the program writes nothing. */
-static int read_iterator(int link, struct rows *rows)
-{
-	_close_ int fd = bpf_iter_create(link);
-	char nothing[64];
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		if (rows && rows->size - rows->bytes < (1 << 20)) {
-			size_t size = rows->size ? 2 * rows->size : 4 << 20;
-			void *row = realloc(rows->row, size);
-
-			if (!row)
-				return -ENOMEM;
-			rows->row = row;
-			rows->size = size;
-		}
-		n = rows ? read(fd, (char *)rows->row + rows->bytes, rows->size - rows->bytes)
-			 : read(fd, nothing, sizeof(nothing));
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue; /* EAGAIN: a million sockets without output; read on */
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		if (rows)
-			rows->bytes += n;
-	}
-}
-
-struct walk {
-	int link;
-	struct rows *rows;
-};
-
-static int walk_here(void *ctx)
-{
-	const struct walk *w = ctx;
-
-	return read_iterator(w->link, w->rows);
-}
-
-/* A namespace that we may not enter is left out, and said once. */
-static int walk_all(struct walk *w, const int *nsfd, size_t n)
-{
-	static bool said;
-	int err = n ? 0 : walk_here(w);
-
-	for (size_t i = 0; !err && i < n; i++) {
-		err = ft_netns_run(nsfd[i], walk_here, w);
-		if (err != -EPERM)
-			continue;
-		if (!said)
-			ft_log(FT_LOG_WARN,
-			       "cannot enter other network namespaces (needs CAP_SYS_ADMIN): "
-			       "flows that were open there before are not known");
-		said = true;
-		err = i ? 0 : walk_here(w);
-	}
-	return err;
-}
-
-int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
-		  size_t *ret_rows)
-{
-	struct rows rows = {0};
-	struct walk w = {p->link[FT_LINK_DUMP], &rows};
-	int err;
-
-	if (w.link < 0)
-		return -EOPNOTSUPP;
-	err = walk_all(&w, nsfd, n);
-	if (err) {
-		free(rows.row);
-		return err;
-	}
-	*ret = rows.row;
-	*ret_rows = rows.bytes / sizeof(*rows.row);
-	return 0;
-}
+/* --- what was open before --- */
 
 static int set_phase(const struct ft_probe *p, enum ft_phase phase)
 {
 	struct ft_control control;
-	int err = get_control(p, &control);
+	int err = ft_probe_get_control(p, &control);
 
 	control.phase = phase;
-	return err ? err : set_control(p, &control);
-}
-
-static int walk_fill(struct ft_probe *p, const int *nsfd, size_t n)
-{
-	struct walk w = {p->link[FT_LINK_FILL], NULL};
-
-	return w.link < 0 ? 0 : walk_all(&w, nsfd, n);
+	return err ? err : ft_probe_set_control(p, &control);
 }
 
 /* As in bpf/scan.bpf.h. */
@@ -293,7 +185,7 @@ static int fill_with_owners(struct ft_probe *p, const int *nsfd, size_t n)
 	if (!err)
 		err = put_owners(p, row, nrows, &owners);
 	if (!err)
-		err = walk_fill(p, nsfd, n);
+		err = ft_probe_walk(p, nsfd, n);
 	drop_owners(p, row, nrows);
 	ft_owners_close(&owners);
 	return err;
@@ -313,45 +205,11 @@ int ft_probe_start(struct ft_probe *p, const int *nsfd, size_t n, bool need_owne
 {
 	int err = set_phase(p, FT_PHASE_FILL);
 
-	if (!err && p->link[FT_LINK_FILL] >= 0) {
+	if (!err && p->link[FT_LINK_WALK] >= 0) {
 		/* A transition that was under way when we enabled must be complete, or the walk
 		 * could see the state before it: wait until every CPU has left what it did. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-		err = need_owners ? fill_with_owners(p, nsfd, n) : walk_fill(p, nsfd, n);
+		err = need_owners ? fill_with_owners(p, nsfd, n) : ft_probe_walk(p, nsfd, n);
 	}
 	return err ? err : set_phase(p, FT_PHASE_COUNT);
-}
-
-static int begin_audit(struct ft_probe *p, uint32_t *ret_number)
-{
-	struct ft_control control;
-	int err = get_control(p, &control);
-
-	if (err)
-		return err;
-	*ret_number = ++control.audit;
-	return set_control(p, &control);
-}
-
-/* Only where the walk has been may ft_sweep conclude from what it did not meet. */
-int ft_probe_audit(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n)
-{
-	uint32_t number;
-	int err;
-
-	if (p->link[FT_LINK_SWEEP] < 0)
-		return 0;
-	err = begin_audit(p, &number);
-	for (size_t i = 0; !err && i < n; i++) {
-		struct walk w = {p->link[FT_LINK_FILL], NULL};
-
-		err = ft_netns_run(nsfd[i], walk_here, &w);
-		if (err == -EPERM && !i) /* our own: no need to enter it */
-			err = walk_here(&w);
-		if (!err)
-			bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode[i], &number, BPF_ANY);
-		else if (err == -EPERM)
-			err = 0;
-	}
-	return err ? err : read_iterator(p->link[FT_LINK_SWEEP], NULL);
 }

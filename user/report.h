@@ -5,6 +5,7 @@
 #define FT_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fantail.h"
@@ -13,6 +14,16 @@
 enum ft_window { FT_1S, FT_10S, FT_1M, FT_5M, FT_NWINDOWS };
 extern const char *const ft_window_name[FT_NWINDOWS]; /* "1s" "10s" "1m" "5m" */
 extern const unsigned int ft_window_seconds[FT_NWINDOWS];
+
+/* The places of a hop that has a `limit`: who holds them, and how soon they come free. */
+struct ft_report_places {
+	uint64_t used; /* connect hop: its flows; accept hop: its flows that are not held */
+	uint64_t idle; /* of them, those without a byte for more than a second */
+	double idle_oldest_seconds;
+	double drain_per_second; /* the idle ones, at one keep-alive time each; NAN: none is idle */
+	uint64_t held;		 /* flows that wait for a place: of this accept hop, or of `from` */
+	double held_oldest_seconds;
+};
 
 struct ft_report_hop {
 	char name[FT_NAME_LEN];
@@ -25,14 +36,21 @@ struct ft_report_hop {
 	bool discovered;
 	uint64_t active, preexisting, opened;
 	uint64_t closed[FT_NCLOSED], failed[FT_NFAILED];
-	uint64_t state[FT_NSTATES]; /* gauges; TIME_WAIT and SYN_RECV are not known from transitions
-				     */
+	uint64_t state[FT_NSTATES]; /* gauges; TIME_WAIT and SYN_RECV only if scanned */
 	uint64_t transition[FT_NSTATES][FT_NSTATES];
 	double rate[FT_NWINDOWS];	 /* opened per second; NAN: window not covered yet */
 	uint64_t lifetime[FT_NLIFETIME]; /* flows per bucket, not cumulative */
 	double lifetime_sum_seconds;
 	uint64_t lifetime_count;
 	uint32_t peers; /* FT_PEERS_UNKNOWN: absent */
+	double keepalive_seconds;
+	uint64_t one_shot;     /* of the closed flows */
+	double one_shot_share; /* NAN: none has closed */
+	/* From the last scan; meaningless unless ft_report.scanned. */
+	struct ft_hop_scan found;
+	struct ft_hop_limits limits;
+	struct ft_report_places places; /* if limit is not 0 */
+	int64_t held_check; /* active minus that of the one hop with a limit behind it; -1 none */
 };
 
 struct ft_report_edge {
@@ -62,10 +80,19 @@ struct ft_report {
 	uint64_t loss[FT_NLOSS];
 	uint64_t loss_total;
 	uint64_t rescued;
+	bool scanned; /* false: no scan has ended yet, or the source has none */
+	double scan_seconds, scan_period_seconds, scan_age_seconds;
+	uint64_t scan_sockets;
 };
 
 /* A ratio from here on is a multiplier worth naming. */
 #define FT_RATIO_HIGH 1.5
+
+/* Flows of the hop without a byte for longer than bound i of FT_IDLE_BOUNDS_S. */
+uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i);
+/* "queue: 15/15 places, 15 idle (longest 42s) free 0.2/s; nlb holds 85, oldest 40s" for a hop
+ * with a limit, as ASCII; "" if nothing is known of it. */
+void ft_report_places_line(const struct ft_report *r, unsigned int hop, char *ret, size_t size);
 
 /* The edge that ends in `hop`; NULL when nothing leads to it. */
 const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop);

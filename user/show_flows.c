@@ -185,20 +185,10 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 
 static void print_header(const struct ft_report *r, bool json, struct ft_buf *out)
 {
-	char time[32];
-
-	if (!json) {
+	if (json)
+		ft_view_list_begin(r, "flows", out);
+	else
 		ft_view_flow_header(out);
-		return;
-	}
-	ft_time_format(r->real_ns, time);
-	ft_buf_printf(out, "{\"schema\":1,\"time\":\"%s\",\"host\":\"", time);
-	for (const char *c = r->host; *c;
-	     c++) /* host names are ASCII; whatever else one holds is not said */
-		if (*c > ' ' && *c < 127 && *c != '"' && *c != '\\')
-			ft_buf_add(out, c, 1);
-	ft_buf_printf(out, "\",\"source\":\"%s\",\"uptime_seconds\":%.3f,\"flows\":[",
-		      ft_source_name(r->source), r->uptime_seconds);
 }
 
 static int print(const struct ft_options *o, const struct list *l, const struct ft_owners *owners,

@@ -152,21 +152,37 @@ static json_t *transitions(const struct ft_hop_stats *s)
 	return NULL;
 }
 
+/* The structs consist of numbers of 8 bytes only. */
+#define WORDS(type) (sizeof(struct type) / sizeof(__u64))
+
+static json_t *limits(const struct ft_hop_limits *l)
+{
+	return json_pack("{s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "drift", (json_int_t)l->drift,
+			 "ports_exhausted_ns", number(l->ports_exhausted_ns), "ports_used",
+			 number(l->ports_used), "ports_limit", number(l->ports_limit), "files_used",
+			 number(l->files_used), "files_limit", number(l->files_limit), "files_pid",
+			 number(l->files_pid), "repaired_opens", number(l->repaired_opens),
+			 "repaired_closes", number(l->repaired_closes));
+}
+
 static json_t *hop_to_json(const struct ft_snapshot *s, unsigned int i)
 {
 	const struct ft_hop_def *d = &s->def[i];
 	const struct ft_hop_stats *st = &s->stats[i];
 
 	return json_pack(
-		"{s:o,s:o,s:o,s:s,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name",
-		text(d->name, sizeof(d->name)), "port", text(d->port, sizeof(d->port)), "process",
-		text(d->process, sizeof(d->process)), "side", ft_side_name(d->side), "from",
-		(int)d->from, "discovered", !!d->discovered, "limit", number(d->limit), "peers",
-		s->peers[i] == FT_PEERS_UNKNOWN ? json_null() : number(s->peers[i]), "opened",
-		number(st->opened), "preexisting", number(st->preexisting), "closed",
+		"{s:o,s:o,s:o,s:s,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+		"name", text(d->name, sizeof(d->name)), "port", text(d->port, sizeof(d->port)),
+		"process", text(d->process, sizeof(d->process)), "side", ft_side_name(d->side),
+		"from", (int)d->from, "discovered", !!d->discovered, "limit", number(d->limit),
+		"peers", s->peers[i] == FT_PEERS_UNKNOWN ? json_null() : number(s->peers[i]),
+		"opened", number(st->opened), "preexisting", number(st->preexisting), "closed",
 		numbers(st->closed, FT_NCLOSED), "failed", numbers(st->failed, FT_NFAILED),
 		"lifetime", numbers(st->lifetime, FT_NLIFETIME), "lifetime_sum_ns",
-		number(st->lifetime_sum_ns), "transitions", transitions(st));
+		number(st->lifetime_sum_ns), "transitions", transitions(st), "keepalive_ms",
+		number(d->keepalive_ms), "one_shot", number(st->one_shot), "found",
+		numbers((const __u64 *)&s->found[i], WORDS(ft_hop_scan)), "limits",
+		limits(&s->limits[i]));
 }
 
 static json_t *hops_to_json(const struct ft_snapshot *s)
@@ -182,19 +198,27 @@ static json_t *hops_to_json(const struct ft_snapshot *s)
 	return NULL;
 }
 
+static json_t *scan(const struct ft_scan *c)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "number", number(c->number), "mono_ns",
+			 number(c->mono_ns), "duration_ns", number(c->duration_ns), "period_ns",
+			 number(c->period_ns), "sockets", number(c->sockets));
+}
+
 char *ft_snapshot_to_json(const struct ft_snapshot *s)
 {
 	const struct ft_totals *t = &s->totals;
 	json_t *root;
 	char *ret;
 
-	root = json_pack(
-		"{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:{s:o,s:o}}", "schema",
-		FT_SNAPSHOT_SCHEMA, "mono_ns", number(s->mono_ns), "real_ns", number(s->real_ns),
-		"start_ns", number(s->start_ns), "host", text(s->host, sizeof(s->host)), "version",
-		text(s->version, sizeof(s->version)), "source", ft_source_name(s->source),
-		"counting", !!s->counting, "max_flows", number(s->max_flows), "hops",
-		hops_to_json(s), "totals", "loss", losses(t), "rescued", number(t->rescued));
+	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:o,s:{s:o,s:o}}", "schema",
+			 FT_SNAPSHOT_SCHEMA, "mono_ns", number(s->mono_ns), "real_ns",
+			 number(s->real_ns), "start_ns", number(s->start_ns), "host",
+			 text(s->host, sizeof(s->host)), "version",
+			 text(s->version, sizeof(s->version)), "source", ft_source_name(s->source),
+			 "counting", !!s->counting, "max_flows", number(s->max_flows), "hops",
+			 hops_to_json(s), "scan", scan(&s->scan), "totals", "loss", losses(t),
+			 "rescued", number(t->rescued));
 	ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return ret;

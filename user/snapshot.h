@@ -24,6 +24,9 @@ struct ft_snapshot {
 	struct ft_hop_stats stats[FT_MAX_HOPS];
 	uint32_t peers[FT_MAX_HOPS]; /* distinct remote addresses; FT_PEERS_UNKNOWN */
 	struct ft_totals totals;
+	struct ft_scan scan;			  /* the last complete one; number 0: none yet */
+	struct ft_hop_scan found[FT_MAX_HOPS];	  /* by it */
+	struct ft_hop_limits limits[FT_MAX_HOPS]; /* drift, ports, files */
 };
 
 /* Flows open now: preexisting + opened - closed; never negative. */
@@ -46,7 +49,7 @@ void ft_text_ascii(const char *text, size_t max, char *ret, size_t size);
  * from_json: 0, or -EINVAL with one line in err (at most err_len bytes) that says where;
  * *out is written only on success.
  */
-#define FT_SNAPSHOT_SCHEMA 1
+#define FT_SNAPSHOT_SCHEMA 2
 char *ft_snapshot_to_json(const struct ft_snapshot *s);
 int ft_snapshot_from_json(const char *text, struct ft_snapshot *out, char *err, size_t err_len);
 

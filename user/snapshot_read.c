@@ -118,6 +118,34 @@ static void get_transitions(struct reader *rd, const json_t *o, struct ft_hop_st
 	}
 }
 
+static void get_limits(struct reader *rd, const json_t *o, struct ft_hop_limits *ret)
+{
+	const json_t *drift = json_object_get(o, "drift");
+
+	if (!json_is_integer(drift))
+		fail(rd, "\"drift\": an integer expected");
+	ret->drift = json_integer_value(drift);
+	ret->ports_exhausted_ns = get(rd, o, "ports_exhausted_ns", INT64_MAX);
+	ret->ports_used = get(rd, o, "ports_used", UINT32_MAX);
+	ret->ports_limit = get(rd, o, "ports_limit", UINT32_MAX);
+	ret->files_used = get(rd, o, "files_used", UINT32_MAX);
+	ret->files_limit = get(rd, o, "files_limit", UINT32_MAX);
+	ret->files_pid = get(rd, o, "files_pid", UINT32_MAX);
+	ret->repaired_opens = get(rd, o, "repaired_opens", INT64_MAX);
+	ret->repaired_closes = get(rd, o, "repaired_closes", INT64_MAX);
+}
+
+static void get_scan(struct reader *rd, const json_t *o, struct ft_scan *ret)
+{
+	if (!json_is_object(o))
+		fail(rd, "\"scan\": an object expected");
+	ret->number = get(rd, o, "number", UINT32_MAX);
+	ret->mono_ns = get(rd, o, "mono_ns", INT64_MAX);
+	ret->duration_ns = get(rd, o, "duration_ns", INT64_MAX);
+	ret->period_ns = get(rd, o, "period_ns", INT64_MAX);
+	ret->sockets = get(rd, o, "sockets", INT64_MAX);
+}
+
 static void read_hop(struct reader *rd, const json_t *o, struct ft_snapshot *s, unsigned int i)
 {
 	struct ft_hop_def *d = &s->def[i];
@@ -143,6 +171,10 @@ static void read_hop(struct reader *rd, const json_t *o, struct ft_snapshot *s, 
 	get_numbers(rd, o, "lifetime", st->lifetime, FT_NLIFETIME);
 	st->lifetime_sum_ns = get(rd, o, "lifetime_sum_ns", INT64_MAX);
 	get_transitions(rd, o, st);
+	d->keepalive_ms = get(rd, o, "keepalive_ms", UINT32_MAX);
+	st->one_shot = get(rd, o, "one_shot", INT64_MAX);
+	get_numbers(rd, o, "found", (__u64 *)&s->found[i], sizeof(s->found[i]) / sizeof(__u64));
+	get_limits(rd, json_object_get(o, "limits"), &s->limits[i]);
 }
 
 static void read_hops(struct reader *rd, const json_t *array, struct ft_snapshot *s)
@@ -199,6 +231,7 @@ static void read_root(struct reader *rd, const json_t *root, struct ft_snapshot 
 	s->counting = get_bool(rd, root, "counting");
 	s->max_flows = get(rd, root, "max_flows", UINT32_MAX);
 	read_hops(rd, json_object_get(root, "hops"), s);
+	get_scan(rd, json_object_get(root, "scan"), &s->scan);
 	get_losses(rd, json_object_get(totals, "loss"), &s->totals);
 	s->totals.rescued = get(rd, totals, "rescued", INT64_MAX);
 }

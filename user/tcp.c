@@ -43,10 +43,9 @@ static const char *const closed_name[] = {
 COVERS(closed_name, FT_NCLOSED);
 
 static const char *const failed_name[] = {
-	[FT_FAILED_REFUSED] = "refused",
-	[FT_FAILED_TIMEOUT] = "timeout",
-	[FT_FAILED_UNREACHABLE] = "unreachable",
-	[FT_FAILED_OTHER] = "other",
+	[FT_FAILED_REFUSED] = "refused",	 [FT_FAILED_TIMEOUT] = "timeout",
+	[FT_FAILED_UNREACHABLE] = "unreachable", [FT_FAILED_OTHER] = "other",
+	[FT_FAILED_NO_PORT] = "no_port",
 };
 COVERS(failed_name, FT_NFAILED);
 
@@ -61,6 +60,7 @@ static const char *const loss_name[] = {
 	[FT_LOSS_NO_RULE_SLOT] = "no_rule_slot",
 	[FT_LOSS_LISTENERS_FULL] = "listeners_full",
 	[FT_LOSS_CANDIDATES_FULL] = "candidates_full",
+	[FT_LOSS_PORTS_FULL] = "ports_full",
 };
 COVERS(loss_name, FT_NLOSS);
 
@@ -76,6 +76,7 @@ static const char *const loss_help[] = {
 	[FT_LOSS_NO_RULE_SLOT] = "Hops that discovery found and had no room for.",
 	[FT_LOSS_LISTENERS_FULL] = "Listening sockets that did not fit into their table.",
 	[FT_LOSS_CANDIDATES_FULL] = "Destinations that did not fit into discovery's table.",
+	[FT_LOSS_PORTS_FULL] = "Connections whose local port a scan had no room to count.",
 };
 COVERS(loss_help, FT_NLOSS);
 

@@ -49,6 +49,7 @@ static const struct {
 	{'q', FT_KEY_QUIT},	     {'Q', FT_KEY_QUIT},
 	{'p', FT_KEY_PAUSE},	     {' ', FT_KEY_PAUSE},
 	{'?', FT_KEY_HELP},	     {'h', FT_KEY_HELP},
+	{'l', FT_KEY_LIMITS},	     {'\t', FT_KEY_LIMITS},
 	{KEY_UP, FT_KEY_UP},	     {'k', FT_KEY_UP},
 	{KEY_DOWN, FT_KEY_DOWN},     {'j', FT_KEY_DOWN},
 	{KEY_PPAGE, FT_KEY_PGUP},    {KEY_NPAGE, FT_KEY_PGDN},

@@ -40,6 +40,7 @@ struct ft_line {
 struct ft_screen {
 	int width, height;
 	bool utf8, paused, help;
+	bool limits;	       /* the pane of what breaks next, instead of flows and states */
 	double paused_seconds; /* age of the frozen numbers */
 	int scroll;	       /* first hop row shown */
 	const char *
@@ -64,6 +65,31 @@ struct ft_view_flow {
 int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out);
 void ft_view_flow_text(const struct ft_view_flow *f, struct ft_buf *out);
 void ft_view_flow_header(struct ft_buf *out);
+
+/* --- Lists of a scan: `fantail show listeners`, `fantail show ports` --- */
+struct ft_view_listener {
+	const struct ft_listener *listener;
+	const char *hop;     /* NULL: none */
+	const char *process; /* "" unknown */
+	unsigned int pid;    /* 0 unknown */
+};
+struct ft_view_ports {
+	const struct ft_ports_key *key;
+	const struct ft_ports_used *used;
+	const char *hop;
+	unsigned int limit;    /* 0 unknown */
+	uint64_t exhausted_ns; /* 0 never, as it looks */
+};
+int ft_view_listener_json(const struct ft_view_listener *l, struct ft_buf *out);
+void ft_view_listener_text(const struct ft_view_listener *l, struct ft_buf *out);
+void ft_view_listener_header(struct ft_buf *out);
+int ft_view_ports_json(const struct ft_view_ports *p, struct ft_buf *out);
+void ft_view_ports_text(const struct ft_view_ports *p, struct ft_buf *out);
+void ft_view_ports_header(struct ft_buf *out);
+int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_buf *out);
+void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_buf *out);
+/* What a list begins with: {"schema":…,…,"NAME":[ and no newline. */
+void ft_view_list_begin(const struct ft_report *r, const char *name, struct ft_buf *out);
 
 /* "2026-11-20T12:00:00.000Z" from ns since the epoch. ret holds 32 bytes. */
 void ft_time_format(uint64_t real_ns, char ret[32]);

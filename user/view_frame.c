@@ -21,7 +21,7 @@ static struct ft_pen next_line(struct ft_canvas *c)
 	return ft_pen_on(&c->frame->line[c->frame->nlines - 1], c->width);
 }
 
-static void row(struct ft_canvas *c, const int width[FT_NCOLUMNS], unsigned int n,
+static void row(struct ft_canvas *c, const int width[FT_MAX_COLUMNS], unsigned int n,
 		const struct ft_report_hop *h)
 {
 	struct ft_pen p = next_line(c);
@@ -138,6 +138,7 @@ static void keys(struct ft_canvas *c, const char *noun, int first, int shown, in
 
 	key(&p, "q", "quit");
 	key(&p, "p", c->s->paused ? "go on" : "pause");
+	key(&p, "l", c->s->limits ? "flows" : "limits");
 	key(&p, "?", c->s->help ? "back" : "help");
 	if (shown < total)
 		ft_pen_printf(&p, FT_ATTR_WARN, "  %s %d-%d of %d (up/down)", noun, first + 1,
@@ -151,6 +152,38 @@ static void blank_until(struct ft_canvas *c, int lines)
 }
 
 /* --- the main screen --- */
+
+/* Hops whose places are all taken, or whose waiting line is not empty. */
+static bool crowded(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	return r->scanned && h->limit && (h->places.used >= h->limit || h->places.held);
+}
+
+static int crowds(const struct ft_report *r)
+{
+	int n = 0;
+
+	for (unsigned int i = 0; i < r->nhops; i++)
+		n += crowded(r, &r->hop[i]);
+	return n;
+}
+
+static void crowd_lines(struct ft_canvas *c, int lines)
+{
+	char text[FT_TEXT_LEN];
+
+	for (unsigned int i = 0; i < c->r->nhops && lines > 0; i++) {
+		unsigned int hop = c->r->order[i];
+		struct ft_pen p;
+
+		if (!crowded(c->r, &c->r->hop[hop]))
+			continue;
+		ft_report_places_line(c->r, hop, text, sizeof(text));
+		p = next_line(c);
+		ft_pen_put(&p, FT_ATTR_WARN, text);
+		lines--;
+	}
+}
 
 static int clamp_scroll(int scroll, int shown, int total)
 {
@@ -186,7 +219,7 @@ static void loss_lines(struct ft_canvas *c, int lines)
 /* Draws up to `lines` lines of the table; returns how many hops are on them. */
 static int table(struct ft_canvas *c, int lines, int *ret_first)
 {
-	int width[FT_NCOLUMNS], total = c->r->nhops, shown;
+	int width[FT_MAX_COLUMNS], total = c->r->nhops, shown;
 	unsigned int n = ft_columns_measure(c, width);
 
 	*ret_first = 0;
@@ -210,13 +243,16 @@ static int table(struct ft_canvas *c, int lines, int *ret_first)
 
 static void main_screen(struct ft_canvas *c)
 {
-	int body = c->height - 3, losses, message, first, shown;
+	int body = c->height - 3, losses, message, crowd, first, shown;
 
 	if (c->height > 1)
 		title(c);
 	headline(c);
 	if (body < 0)
 		return;
+	crowd = crowds(c->r) < body / 3 ? crowds(c->r) : body / 3;
+	crowd_lines(c, crowd);
+	body -= crowd;
 	losses = loss_reasons(c->r) < body / 3 ? loss_reasons(c->r) : body / 3;
 	message = c->s->message && body - losses > 2;
 	shown = table(c, body - losses - message, &first);
@@ -247,17 +283,18 @@ static const struct {
 static void help_line(struct ft_canvas *c, unsigned int i)
 {
 	bool is_word = i < COUNT(words);
-	const char *text = is_word ? words[i].text : ft_columns[i - COUNT(words)].help;
+	const char *text = is_word ? words[i].text : c->pane->column[i - COUNT(words)].help;
 	struct ft_pen p = next_line(c);
 
-	ft_pen_put(&p, FT_ATTR_KEY, is_word ? words[i].word : ft_columns[i - COUNT(words)].title);
+	ft_pen_put(&p, FT_ATTR_KEY,
+		   is_word ? words[i].word : c->pane->column[i - COUNT(words)].title);
 	ft_pen_spaces(&p, *text ? 13 - p.column : 0);
 	ft_pen_put(&p, FT_ATTR_NONE, text);
 }
 
 static void help_screen(struct ft_canvas *c)
 {
-	int total = COUNT(words) + FT_NCOLUMNS, lines = c->height - 2, shown, first;
+	int total = COUNT(words) + c->pane->ncolumns, lines = c->height - 2, shown, first;
 	struct ft_pen p = next_line(c);
 
 	ft_pen_put(&p, FT_ATTR_TITLE, "fantail: what the words and the columns mean");
@@ -277,6 +314,7 @@ void ft_view_frame(const struct ft_report *r, const struct ft_screen *s, struct 
 		.r = r,
 		.s = s,
 		.g = s->utf8 ? &utf8_glyphs : &ascii_glyphs,
+		.pane = s->limits ? &ft_pane_limits : &ft_pane_flows,
 		.frame = ret,
 		.width = s->width,
 		.height = s->height < (int)COUNT(ret->line) ? s->height : (int)COUNT(ret->line),

@@ -12,12 +12,12 @@
 #define MAX_WHERE  24
 #define GAP	   2
 
-static void put_count(struct ft_pen *p, enum ft_attr attr, uint64_t n)
+void ft_put_count(struct ft_pen *p, enum ft_attr attr, uint64_t n)
 {
 	ft_pen_printf(p, attr, "%llu", (unsigned long long)n);
 }
 
-static void put_none(struct ft_pen *p, const struct ft_canvas *c)
+void ft_put_none(struct ft_pen *p, const struct ft_canvas *c)
 {
 	ft_pen_put(p, FT_ATTR_DIM, c->g->none);
 }
@@ -32,7 +32,7 @@ static void put_ratio(struct ft_pen *p, const struct ft_canvas *c, double ratio)
 		ft_pen_printf(p, FT_ATTR_DIM, "%s%s", c->g->times, c->g->none);
 }
 
-static void draw_hop(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
+void ft_column_hop(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
 {
 	const struct ft_report_edge *e = ft_report_edge_to(c->r, h - c->r->hop);
 
@@ -59,7 +59,7 @@ static void draw_active(struct ft_pen *p, const struct ft_canvas *c, const struc
 		ft_pen_printf(p, h->active >= h->limit ? FT_ATTR_WARN : FT_ATTR_NONE, "%llu/%u",
 			      (unsigned long long)h->active, h->limit);
 	else
-		put_count(p, FT_ATTR_NONE, h->active);
+		ft_put_count(p, FT_ATTR_NONE, h->active);
 }
 
 static void draw_rate(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
@@ -69,7 +69,7 @@ static void draw_rate(struct ft_pen *p, const struct ft_canvas *c, const struct 
 	if (isfinite(rate))
 		ft_pen_printf(p, FT_ATTR_NONE, "+%.1f", rate);
 	else
-		put_none(p, c);
+		ft_put_none(p, c);
 }
 
 static void draw_flow(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
@@ -87,32 +87,32 @@ static void draw_failed(struct ft_pen *p, const struct ft_canvas *c, const struc
 	for (unsigned int i = 0; i < FT_NFAILED; i++)
 		sum += h->failed[i];
 	if (h->side == FT_ACCEPT && !sum)
-		put_none(p, c);
+		ft_put_none(p, c);
 	else
-		put_count(p, sum ? FT_ATTR_WARN : FT_ATTR_NONE, sum);
+		ft_put_count(p, sum ? FT_ATTR_WARN : FT_ATTR_NONE, sum);
 }
 
 static void draw_syn(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
 {
 	if (h->side == FT_ACCEPT)
-		put_none(p, c);
+		ft_put_none(p, c);
 	else
-		put_count(p, FT_ATTR_NONE, h->state[FT_SYN_SENT]);
+		ft_put_count(p, FT_ATTR_NONE, h->state[FT_SYN_SENT]);
 }
 
 static void draw_fin_wait(struct ft_pen *p, const struct ft_canvas *c,
 			  const struct ft_report_hop *h)
 {
 	(void)c;
-	put_count(p, FT_ATTR_NONE, h->state[FT_FIN_WAIT1] + h->state[FT_FIN_WAIT2]);
+	ft_put_count(p, FT_ATTR_NONE, h->state[FT_FIN_WAIT1] + h->state[FT_FIN_WAIT2]);
 }
 
 static void draw_peers(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
 {
 	if (h->side != FT_ACCEPT || h->peers == FT_PEERS_UNKNOWN)
-		put_none(p, c);
+		ft_put_none(p, c);
 	else
-		put_count(p, FT_ATTR_NONE, h->peers);
+		ft_put_count(p, FT_ATTR_NONE, h->peers);
 }
 
 static void draw_process(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h)
@@ -123,8 +123,8 @@ static void draw_process(struct ft_pen *p, const struct ft_canvas *c, const stru
 
 #define AT(field) NULL, offsetof(struct ft_report_hop, field)
 
-const struct ft_column ft_columns[FT_NCOLUMNS] = {
-	{"HOP", true, "a stage of the path; before it: its stock ratio", draw_hop, 0},
+static const struct ft_column columns[] = {
+	{"HOP", true, "a stage of the path; before it: its stock ratio", ft_column_hop, 0},
 	{"ACTIVE", false, "connections open now / the configured limit", draw_active, 0},
 	{"NEW/s", false, "connections opened per second (10 s)", draw_rate, 0},
 	{"FLOW", false, "flow ratio (1 min; at first 10 s, or since start)", draw_flow, 0},
@@ -144,6 +144,7 @@ const struct ft_column ft_columns[FT_NCOLUMNS] = {
 	{"PEERS", false, "remote addresses that hold a connection (accept hops)", draw_peers, 0},
 	{"PROCESS", true, "the process that owns the hop", draw_process, 0},
 };
+const struct ft_pane ft_pane_flows = {columns, sizeof(columns) / sizeof(columns[0])};
 
 static void draw(struct ft_pen *p, const struct ft_canvas *c, const struct ft_column *column,
 		 const struct ft_report_hop *h)
@@ -156,7 +157,7 @@ static void draw(struct ft_pen *p, const struct ft_canvas *c, const struct ft_co
 		column->draw(p, c, h);
 	} else {
 		memcpy(&value, (const char *)h + column->offset, sizeof(value));
-		put_count(p, FT_ATTR_NONE, value);
+		ft_put_count(p, FT_ATTR_NONE, value);
 	}
 }
 
@@ -170,14 +171,15 @@ static int cell_width(const struct ft_canvas *c, const struct ft_column *column,
 	return p.column;
 }
 
-unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_NCOLUMNS])
+unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_MAX_COLUMNS])
 {
+	const struct ft_column *column = c->pane->column;
 	int total = -GAP;
 
-	for (unsigned int i = 0; i < FT_NCOLUMNS; i++) {
-		ret_width[i] = cell_width(c, &ft_columns[i], NULL);
+	for (unsigned int i = 0; i < c->pane->ncolumns; i++) {
+		ret_width[i] = cell_width(c, &column[i], NULL);
 		for (unsigned int h = 0; h < c->r->nhops; h++) {
-			int w = cell_width(c, &ft_columns[i], &c->r->hop[h]);
+			int w = cell_width(c, &column[i], &c->r->hop[h]);
 
 			if (w > ret_width[i])
 				ret_width[i] = w;
@@ -186,16 +188,16 @@ unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_NCOL
 		if (i && total > c->width)
 			return i;
 	}
-	return FT_NCOLUMNS;
+	return c->pane->ncolumns;
 }
 
-void ft_columns_row(struct ft_pen *p, const struct ft_canvas *c, const int width[FT_NCOLUMNS],
+void ft_columns_row(struct ft_pen *p, const struct ft_canvas *c, const int width[FT_MAX_COLUMNS],
 		    unsigned int n, const struct ft_report_hop *h)
 {
 	int start = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		const struct ft_column *column = &ft_columns[i];
+		const struct ft_column *column = &c->pane->column[i];
 		int pad = column->left ? 0 : width[i] - cell_width(c, column, h);
 
 		ft_pen_spaces(p, start - p->column + pad);

@@ -15,6 +15,7 @@ struct ft_canvas {
 	const struct ft_report *r;
 	const struct ft_screen *s;
 	const struct ft_glyphs *g;
+	const struct ft_pane *pane;
 	struct ft_frame *frame;
 	int width, height;
 };
@@ -38,7 +39,7 @@ void ft_pen_spaces(struct ft_pen *p, int n);
 
 /* --- view_frame_columns.c --- */
 
-#define FT_NCOLUMNS 17
+#define FT_MAX_COLUMNS 24
 
 struct ft_column {
 	const char *title;
@@ -48,13 +49,21 @@ struct ft_column {
 	void (*draw)(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h);
 	size_t offset;
 };
-/* Most wanted first: a narrow screen keeps the left ones. */
-extern const struct ft_column ft_columns[FT_NCOLUMNS];
+/* A table of hops. Its columns: most wanted first, a narrow screen keeps the left ones. */
+struct ft_pane {
+	const struct ft_column *column;
+	unsigned int ncolumns;
+};
+extern const struct ft_pane ft_pane_flows, ft_pane_limits; /* view_frame_limits.c */
+
+void ft_column_hop(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h);
+void ft_put_count(struct ft_pen *p, enum ft_attr attr, uint64_t n);
+void ft_put_none(struct ft_pen *p, const struct ft_canvas *c);
 
 /* Fills ret_width[]; returns how many columns fit. The first always does, cut if need be. */
-unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_NCOLUMNS]);
+unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_MAX_COLUMNS]);
 /* One line of the table; h NULL: the titles. */
-void ft_columns_row(struct ft_pen *p, const struct ft_canvas *c, const int width[FT_NCOLUMNS],
+void ft_columns_row(struct ft_pen *p, const struct ft_canvas *c, const int width[FT_MAX_COLUMNS],
 		    unsigned int n, const struct ft_report_hop *h);
 
 #endif

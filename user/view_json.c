@@ -51,8 +51,8 @@ static json_t *windows(const double value[FT_NWINDOWS])
 			 real(value[FT_1M]), ft_window_name[FT_5M], real(value[FT_5M]));
 }
 
-/* SYN_RECV and TIME_WAIT belong to sockets that make no transition: the scan will tell. */
-static json_t *states(const struct ft_report_hop *h)
+/* SYN_RECV and TIME_WAIT belong to sockets that make no transition: the scan tells. */
+static json_t *states(const struct ft_report *r, const struct ft_report_hop *h)
 {
 	static const unsigned char order[] = {FT_SYN_SENT,   FT_SYN_RECV,  FT_ESTABLISHED,
 					      FT_FIN_WAIT1,  FT_FIN_WAIT2, FT_TIME_WAIT,
@@ -60,7 +60,7 @@ static json_t *states(const struct ft_report_hop *h)
 	json_t *o = json_object();
 
 	for (unsigned int i = 0; i < sizeof(order); i++) {
-		bool known = order[i] != FT_SYN_RECV && order[i] != FT_TIME_WAIT;
+		bool known = r->scanned || (order[i] != FT_SYN_RECV && order[i] != FT_TIME_WAIT);
 
 		json_object_set_new(o, ft_state_label(order[i]),
 				    known ? number(h->state[order[i]]) : json_null());
@@ -109,21 +109,97 @@ static json_t *lifetime(const struct ft_report_hop *h)
 			 "count", number(h->lifetime_count));
 }
 
-static json_t *hop(const struct ft_report *r, const struct ft_report_hop *h)
+static json_t *count_if(bool known, uint64_t value)
+{
+	return known ? number(value) : json_null();
+}
+
+static json_t *seconds_if(bool known, uint64_t ns)
+{
+	return known ? json_real((double)ns / 1e9) : json_null();
+}
+
+/* {"used":…,"limit":…}; null when there is no limit to compare with. */
+static json_t *use_of(uint64_t used, uint64_t limit)
+{
+	return limit ? json_pack("{s:o,s:o}", "used", number(used), "limit", number(limit))
+		     : json_null();
+}
+
+static json_t *places(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	const struct ft_report_places *p = &h->places;
+
+	if (!r->scanned || !h->limit)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:o}", "used", number(p->used), "idle", number(p->idle),
+			 "idle_oldest_seconds",
+			 p->idle ? real(p->idle_oldest_seconds) : json_null(), "drain_per_second",
+			 real(p->drain_per_second));
+}
+
+static json_t *idle(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	static const unsigned int bounds[] = FT_IDLE_BOUNDS_S;
+	json_t *o = r->scanned ? json_object() : json_null();
+	char name[16];
+
+	for (unsigned int i = 0; r->scanned && i < FT_NIDLE - 1; i++) {
+		snprintf(name, sizeof(name), "%us", bounds[i]);
+		json_object_set_new(o, name, number(ft_report_idle(h, i)));
+	}
+	return o;
+}
+
+/* What a scan tells; null before the first, and from a source that has none. */
+static json_t *found(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	const struct ft_hop_scan *f = &h->found;
+	bool accepts = r->scanned && h->side == FT_ACCEPT;
+
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "held",
+			 count_if(accepts, f->held), "held_oldest_seconds",
+			 seconds_if(accepts && f->held, f->held_oldest_ns), "held_check",
+			 h->held_check < 0 ? json_null() : number((uint64_t)h->held_check), "limit",
+			 count_if(h->limit, h->limit), "places", places(r, h), "idle", idle(r, h),
+			 "silent", count_if(r->scanned, f->silent), "stale",
+			 count_if(r->scanned, f->stale), "orphaned_fin_wait2",
+			 count_if(r->scanned, f->fin_wait2), "one_shot",
+			 json_pack("{s:o,s:o}", "flows", number(h->one_shot), "share",
+				   real(h->one_shot_share)),
+			 "backlog", count_if(accepts, f->backlog), "backlog_limit",
+			 count_if(accepts, f->backlog_limit), "syn_backlog",
+			 count_if(accepts, f->syn_backlog), "ports",
+			 use_of(h->limits.ports_used, h->limits.ports_limit), "files",
+			 use_of(h->limits.files_used, h->limits.files_limit));
+}
+
+static json_t *counted(const struct ft_report *r, const struct ft_report_hop *h)
 {
 	bool peers = h->side == FT_ACCEPT && h->peers != FT_PEERS_UNKNOWN;
 
 	return json_pack(
-		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:n,s:o}", "name",
+		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name",
 		text(h->name), "side", ft_side_name(h->side), "from",
 		h->from < 0 ? json_null() : text(r->hop[h->from].name), "port", text(h->port),
 		"process", h->process[0] ? text(h->process) : json_null(), "active",
 		number(h->active), "preexisting", number(h->preexisting), "opened",
 		number(h->opened), "closed", named(h->closed, ft_closed_name, FT_NCLOSED), "failed",
-		named(h->failed, ft_failed_name, FT_NFAILED), "states", states(h), "transitions",
+		named(h->failed, ft_failed_name, FT_NFAILED), "states", states(r, h), "transitions",
 		transitions(h), "rate", windows(h->rate), "lifetime_seconds", lifetime(h), "peers",
-		peers ? number(h->peers) : json_null(), "held", "limit",
-		h->limit ? number(h->limit) : json_null());
+		peers ? number(h->peers) : json_null());
+}
+
+static json_t *hop(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	json_t *o = counted(r, h), *more = found(r, h);
+	int bad = !o || !more || json_object_update(o, more);
+
+	json_decref(more);
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
@@ -170,7 +246,7 @@ static json_t *edges(const struct ft_report *r, int only)
 	return array;
 }
 
-/* null until the scan audits the counters. */
+/* null until a scan has audited the counters. */
 static json_t *drift(const struct ft_report *r, int only)
 {
 	json_t *o = json_object();
@@ -179,9 +255,20 @@ static json_t *drift(const struct ft_report *r, int only)
 	for (int i = 0; i < (int)r->nhops; i++) {
 		ft_text_utf8(r->hop[i].name, sizeof(name) - 1, name, sizeof(name));
 		if (only < 0 || only == i)
-			json_object_set_new(o, name, json_null());
+			json_object_set_new(o, name,
+					    r->scanned ? json_integer(r->hop[i].limits.drift)
+						       : json_null());
 	}
 	return o;
+}
+
+static json_t *scan(const struct ft_report *r)
+{
+	if (!r->scanned)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:o}", "seconds", real(r->scan_seconds), "period_seconds",
+			 real(r->scan_period_seconds), "age_seconds", real(r->scan_age_seconds),
+			 "sockets", number(r->scan_sockets));
 }
 
 /* --- the answers --- */
@@ -205,8 +292,9 @@ static json_t *body(const struct ft_report *r, enum ft_show what, int only)
 				 named(r->loss, ft_loss_name, FT_NLOSS), "rescued",
 				 number(r->rescued), "table", "entries", number(r->table_entries),
 				 "max", number(r->max_flows));
-	return json_pack("{s:o,s:o,s:o,s:o}", "hops", hops(r, only), "edges", edges(r, only),
-			 "loss", named(r->loss, ft_loss_name, FT_NLOSS), "drift", drift(r, only));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "hops", hops(r, only), "edges", edges(r, only),
+			 "loss", named(r->loss, ft_loss_name, FT_NLOSS), "drift", drift(r, only),
+			 "scan", scan(r));
 }
 
 int ft_view_json(const struct ft_report *r, enum ft_show what, int only_hop, struct ft_buf *out)

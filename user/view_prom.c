@@ -103,24 +103,17 @@ static void per_failed(struct prom *p)
 static void per_state(struct prom *p)
 {
 	for (p->at.index = 0; p->at.index < FT_NSTATES; p->at.index++)
-		if (ft_metric_state_known(p->at.hop->side, p->at.index))
+		if (ft_metric_state_exported(p->at.hop->side, p->at.index))
 			series(p, "",
 			       LABELS({"hop", p->at.hop->name},
 				      {"state", ft_state_label(p->at.index)}));
-}
-
-static bool transition_shown(const struct ft_report_hop *h, unsigned int from, unsigned int to)
-{
-	if (from == FT_UNSEEN || from == FT_CLOSE)
-		return false;
-	return h->transition[from][to] || ft_metric_transition_usual(h->side, from, to);
 }
 
 static void per_transition(struct prom *p)
 {
 	for (unsigned int from = 0; from < FT_NSTATES; from++)
 		for (unsigned int to = 0; to < FT_NSTATES; to++) {
-			if (!transition_shown(p->at.hop, from, to))
+			if (!ft_metric_transition_exported(p->at.hop->side, from, to))
 				continue;
 			p->at.index = from;
 			p->at.second = to;

@@ -27,7 +27,7 @@ struct column {
 static void table(const struct ft_report *r, const struct column *column, unsigned int ncolumns,
 		  const unsigned int *row, unsigned int nrows, struct ft_buf *out)
 {
-	unsigned int width[16];
+	unsigned int width[24];
 	char cell[CELL];
 
 	for (unsigned int c = 0; c < ncolumns; c++) {
@@ -198,6 +198,118 @@ static const struct column hop_columns[] = {
 	{"FLOW", false, hop_flow, 0},
 };
 
+/* --- limits: a second table under the hops, from the last scan --- */
+
+static void put_use(char ret[CELL], uint64_t used, uint64_t limit)
+{
+	if (limit)
+		snprintf(ret, CELL, "%llu/%llu", (unsigned long long)used,
+			 (unsigned long long)limit);
+	else
+		put_text(ret, "");
+}
+
+static void limit_places(CELL_ARGS)
+{
+	(void)c;
+	put_use(ret, r->hop[i].places.used, r->hop[i].limit);
+}
+
+static void limit_held(CELL_ARGS)
+{
+	(void)c;
+	if (r->hop[i].side == FT_ACCEPT)
+		put_count(ret, r->hop[i].found.held);
+	else
+		put_text(ret, "");
+}
+
+static void limit_oldest(CELL_ARGS)
+{
+	const struct ft_hop_scan *f = &r->hop[i].found;
+
+	(void)c;
+	put_real(ret, "%.0fs", f->held ? f->held_oldest_ns / 1e9 : NAN);
+}
+
+static void limit_backlog(CELL_ARGS)
+{
+	(void)c;
+	put_use(ret, r->hop[i].found.backlog, r->hop[i].found.backlog_limit);
+}
+
+static void limit_ports(CELL_ARGS)
+{
+	(void)c;
+	put_use(ret, r->hop[i].limits.ports_used, r->hop[i].limits.ports_limit);
+}
+
+static void limit_exhausted(CELL_ARGS)
+{
+	uint64_t ns = r->hop[i].limits.ports_exhausted_ns;
+
+	(void)c;
+	put_real(ret, "%.0fs", ns ? ns / 1e9 : NAN);
+}
+
+static void limit_files(CELL_ARGS)
+{
+	(void)c;
+	put_use(ret, r->hop[i].limits.files_used, r->hop[i].limits.files_limit);
+}
+
+static void limit_idle_1s(CELL_ARGS)
+{
+	(void)c;
+	put_count(ret, ft_report_idle(&r->hop[i], 0));
+}
+
+static void limit_idle_75s(CELL_ARGS)
+{
+	(void)c;
+	put_count(ret, ft_report_idle(&r->hop[i], 2));
+}
+
+static void limit_syn_recv(CELL_ARGS)
+{
+	(void)c;
+	if (r->hop[i].side == FT_ACCEPT)
+		put_count(ret, r->hop[i].found.syn_recv);
+	else
+		put_text(ret, "");
+}
+
+static void limit_one_shot(CELL_ARGS)
+{
+	(void)c;
+	put_real(ret, "%.0f%%", 100 * r->hop[i].one_shot_share);
+}
+
+static void limit_drift(CELL_ARGS)
+{
+	(void)c;
+	snprintf(ret, CELL, "%lld", (long long)r->hop[i].limits.drift);
+}
+
+static const struct column limit_columns[] = {
+	{"HOP", true, hop_name, 0},
+	{"PLACES", false, limit_places, 0},
+	{"HELD", false, limit_held, 0},
+	{"OLDEST", false, limit_oldest, 0},
+	{"BACKLOG", false, limit_backlog, 0},
+	{"PORTS", false, limit_ports, 0},
+	{"FULL-IN", false, limit_exhausted, 0},
+	{"FILES", false, limit_files, 0},
+	{"IDLE>1s", false, limit_idle_1s, 0},
+	{">75s", false, limit_idle_75s, 0},
+	{"SILENT", false, hop_count, HOP(found.silent)},
+	{"STALE", false, hop_count, HOP(found.stale)},
+	{"TIMEWAIT", false, hop_count, HOP(found.time_wait)},
+	{"SYNRECV", false, limit_syn_recv, 0},
+	{"1-SHOT", false, limit_one_shot, 0},
+	{"DRIFT", false, limit_drift, 0},
+};
+
 static void edge_end(CELL_ARGS)
 {
 	int hop;
@@ -311,6 +423,29 @@ static bool idle(const struct ft_report *r)
 	return true;
 }
 
+/* One line for each hop with a limit: what it says decides what to do. */
+static void crowds(const struct ft_report *r, int only, struct ft_buf *out)
+{
+	char text[FT_TEXT_LEN];
+
+	for (unsigned int i = 0; i < r->nhops; i++) {
+		if (only >= 0 && (int)r->order[i] != only)
+			continue;
+		ft_report_places_line(r, r->order[i], text, sizeof(text));
+		if (text[0])
+			ft_buf_printf(out, "%s\n", text);
+	}
+}
+
+static void show_limits(const struct ft_report *r, const unsigned int *row, unsigned int n,
+			struct ft_buf *out)
+{
+	if (!r->scanned)
+		return;
+	ft_buf_printf(out, "\n");
+	table(r, limit_columns, COUNT(limit_columns), row, n, out);
+}
+
 /* --- the answers --- */
 
 static void show_hops(const struct ft_report *r, int only, struct ft_buf *out)
@@ -322,10 +457,10 @@ static void show_hops(const struct ft_report *r, int only, struct ft_buf *out)
 				   "try: fantail demo\n");
 		return;
 	}
-	if (only >= 0)
-		table(r, hop_columns, COUNT(hop_columns), &one, 1, out);
-	else
-		table(r, hop_columns, COUNT(hop_columns), r->order, r->nhops, out);
+	table(r, hop_columns, COUNT(hop_columns), only >= 0 ? &one : r->order,
+	      only >= 0 ? 1 : r->nhops, out);
+	show_limits(r, only >= 0 ? &one : r->order, only >= 0 ? 1 : r->nhops, out);
+	crowds(r, only, out);
 	if (only < 0 && idle(r))
 		ft_buf_printf(out, "idle: no connection is open and none is being opened; "
 				   "counting goes on\n");

@@ -87,9 +87,31 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct request_sock_queue {
+	atomic_t qlen; /* handshakes under way */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
+	__u8 icsk_retransmits;
+	__u8 icsk_probes_out;
+	struct {
+		__u32 lrcvtime; /* tcp_jiffies32 of the last data received */
+	} icsk_ack;
 	void *icsk_ulp_data;
+};
+
+struct inet_timewait_sock {
+	volatile unsigned char tw_substate; /* TIME_WAIT, or FIN_WAIT2 of an orphan */
+};
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
 };
 
 struct tcp_sock {
@@ -100,6 +122,9 @@ struct tcp_sock {
 	__u32 write_seq;
 	__u32 snd_una;
 	__u32 lsndtime; /* tcp_jiffies32 of the last data sent */
+	__u32 packets_out;
+	__u32 data_segs_in, data_segs_out; /* segments with payload */
+	__u64 bytes_received;
 };
 
 /* net/mptcp/protocol.h */

@@ -205,9 +205,31 @@ const struct ft_snapshot *kit_read(enum ft_source source)
 	return &snap[source];
 }
 
+static uint32_t walk_number; /* of the last scan */
+
 void kit_audit_once(uint32_t walked)
 {
-	cr_assert_eq(ft_probe_audit(&probe[FT_SOURCE_TRACEPOINT], own.fd, &walked, 1), 0);
+	cr_assert_eq(ft_probe_scan(&probe[FT_SOURCE_TRACEPOINT], own.fd, &walked, 1, &walk_number),
+		     0);
+}
+
+struct ft_hop_scan kit_scan(int hop)
+{
+	kit_audit_once(own.inode[0]);
+	return kit_found(hop);
+}
+
+void kit_scan_nothing(void)
+{
+	cr_assert_eq(ft_probe_scan(&probe[FT_SOURCE_TRACEPOINT], NULL, NULL, 0, &walk_number), 0);
+}
+
+struct ft_hop_scan kit_found(int hop)
+{
+	struct ft_hop_scan found;
+
+	cr_assert_eq(ft_probe_found(&probe[FT_SOURCE_TRACEPOINT], walk_number, hop, &found), 0);
+	return found;
 }
 
 void kit_audit(const char *path)
@@ -222,7 +244,8 @@ void kit_audit(const char *path)
 		inode[1] = other.inode[0];
 	}
 	for (int walk = 0; walk < 2; walk++)
-		cr_assert_eq(ft_probe_audit(&probe[FT_SOURCE_TRACEPOINT], fd, inode, path ? 2 : 1),
+		cr_assert_eq(ft_probe_scan(&probe[FT_SOURCE_TRACEPOINT], fd, inode, path ? 2 : 1,
+					   &walk_number),
 			     0);
 	ft_netns_close(&other);
 }

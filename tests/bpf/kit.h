@@ -62,7 +62,12 @@ void kit_audit_once(uint32_t walked);
 /* As many as it takes to repair everything (two must miss a socket), over the test's own
  * namespace and that of `path`, if not NULL. */
 void kit_audit(const char *path);
-uint32_t kit_netns(void); /* inode of the test's namespace */
+/* Scan the test's own namespace, and what that found at this hop (FT_MAX_HOPS: altogether);
+ * kit_found: what the last scan did. */
+struct ft_hop_scan kit_scan(int hop);
+struct ft_hop_scan kit_found(int hop);
+void kit_scan_nothing(void); /* a scan that may enter no namespace */
+uint32_t kit_netns(void);    /* inode of the test's namespace */
 
 /* Open flows in the table of a door; hop -1: of all. */
 unsigned int kit_flows(enum ft_source source, int hop);

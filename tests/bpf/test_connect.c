@@ -96,7 +96,7 @@ static void exhaust_ports(unsigned int door, struct kit_hop *out)
 
 Test(connecting, a_connect_without_a_free_port_is_failed_at_the_tracepoint)
 {
-	struct kit_hop e[2] = {{.opened = 1}, {.failed[FT_FAILED_OTHER] = 1}};
+	struct kit_hop e[2] = {{.opened = 1}, {.failed[FT_FAILED_NO_PORT] = 1}};
 
 	exhaust_ports(KIT_TRACEPOINT, &e[1]);
 	kit_path(&e[0], 1, KIT_ACCEPTED);

@@ -61,6 +61,11 @@ static void fill(struct ft_snapshot *s)
 		.nhops = 2,
 		.peers = {7, FT_PEERS_UNKNOWN},
 		.totals = {.rescued = 5},
+		.scan = {.number = 21,
+			 .mono_ns = 22,
+			 .duration_ns = 23,
+			 .period_ns = 24,
+			 .sockets = 25},
 	};
 	for (unsigned int i = 0; i < FT_NLOSS; i++)
 		s->totals.loss[i] = 100 + i;
@@ -71,13 +76,28 @@ static void fill(struct ft_snapshot *s)
 					.from = 0,
 					.side = FT_CONNECT,
 					.discovered = 1,
-					.limit = 15};
+					.limit = 15,
+					.keepalive_ms = 75000};
 	for (unsigned int h = 0; h < 2; h++) {
 		/* every number of the stats: they are all __u64 */
 		__u64 *counter = &s->stats[h].transition[0][0];
 
 		for (unsigned int i = 0; i < sizeof(s->stats[h]) / sizeof(*counter); i++)
 			counter[i] = 1000 * h + i;
+		counter = &s->found[h].flows; /* and of what a scan finds */
+		for (unsigned int i = 0; i < sizeof(s->found[h]) / sizeof(*counter); i++)
+			counter[i] = 3000 + 100 * h + i;
+		s->limits[h] = (struct ft_hop_limits){
+			.drift = h ? -31 : 31,
+			.ports_exhausted_ns = 32,
+			.ports_used = 33,
+			.ports_limit = 34,
+			.files_used = 35,
+			.files_limit = 36,
+			.files_pid = 37,
+			.repaired_opens = 38,
+			.repaired_closes = 39,
+		};
 	}
 }
 
@@ -99,6 +119,9 @@ Test(snapshot, what_was_written_is_read_back)
 	/* hops that are not there: a recording cannot say that their peers are unknown */
 	cr_assert_eq(memcmp(&one, &two, offsetof(struct ft_snapshot, totals)), 0);
 	cr_assert_eq(memcmp(&one.totals, &two.totals, sizeof(one.totals)), 0);
+	cr_assert_eq(memcmp(&one.scan, &two.scan, sizeof(one.scan)), 0);
+	cr_assert_eq(memcmp(&one.found, &two.found, sizeof(one.found)), 0);
+	cr_assert_eq(memcmp(&one.limits, &two.limits, sizeof(one.limits)), 0);
 }
 
 Test(snapshot, sixty_four_hops_are_read_back)
@@ -187,7 +210,7 @@ static void refuse(const char *from, const char *to, const char *why)
 
 Test(snapshot, what_is_out_of_range_is_refused_with_its_place)
 {
-	refuse("\"schema\":1", "\"schema\":2", "schema");
+	refuse("\"schema\":2", "\"schema\":1", "schema");
 	refuse("\"mono_ns\":", "\"mono_ns\":-", "mono_ns");
 	refuse("\"mono_ns\":", "\"mono_ns\":1,\"mono_ns\":", "duplicate");
 	refuse("\"mono_ns\":", "\"mono_ns\":9999999999", "too big");
@@ -220,7 +243,12 @@ Test(snapshot, arrays_must_have_their_length_and_pairs_their_range)
 	refuse("\"closed\":[3,", "\"closed\":[", "hop 0: \"closed\"");
 	refuse("\"closed\":[3,", "\"closed\":[3,0,", "hop 0: \"closed\"");
 	refuse("\"closed\":[3,", "\"closed\":[{},", "hop 0: \"closed\"");
-	refuse("\"failed\":[0,0,0,0]", "\"failed\":{}", "hop 0: \"failed\"");
+	refuse("\"drift\":0", "\"drift\":null", "drift");
+	refuse("\"keepalive_ms\":75000", "\"keepalive_ms\":-1", "keepalive_ms");
+	refuse("\"scan\":{", "\"scan\":[{", "");
+	refuse("\"scan\":{", "\"scans\":{", "scan");
+	refuse("\"found\":[", "\"found\":[1,", "found");
+	refuse("\"failed\":[0,0,0,0,0]", "\"failed\":{}", "hop 0: \"failed\"");
 	refuse("\"transitions\":[[0,1,2]", "\"transitions\":[[0,12,2]", "hop 0: \"transitions\"");
 	refuse("\"transitions\":[[0,1,2]", "\"transitions\":[[-1,1,2]", "hop 0: \"transitions\"");
 	refuse("\"transitions\":[[0,1,2]", "\"transitions\":[[0,1]", "hop 0: \"transitions\"");
@@ -238,7 +266,7 @@ Test(snapshot, losses_must_have_known_names)
 Test(snapshot, a_wrong_shape_is_refused)
 {
 	const char *const text[] = {
-		"", "null", "[]", "7", "{", "{}", "{\"schema\":1}", "{\"schema\":1,\"schema\":1}",
+		"", "null", "[]", "7", "{", "{}", "{\"schema\":2}", "{\"schema\":2,\"schema\":2}",
 	};
 	char err[128];
 

@@ -55,7 +55,7 @@ Test(view_flow, an_open_flow_says_everything)
 		       "\"age_seconds\":90.5,\"idle_seconds\":2.5,\"process\":\"connqueue\","
 		       "\"pid\":4711,\"netns\":4026531840,"
 		       "\"transitions\":[\"SYN_SENT\",\"ESTABLISHED\",\"CLOSE_WAIT\"],"
-		       "\"unread_bytes\":512,\"pairs\":null}");
+		       "\"unread_bytes\":512,\"stale\":false,\"pairs\":null}");
 }
 
 Test(view_flow, a_preexisting_flow_has_no_age)
@@ -72,7 +72,8 @@ Test(view_flow, a_preexisting_flow_has_no_age)
 	check_json(&f, "{\"hop\":\"queue\",\"state\":\"CLOSE_WAIT\",\"local\":\"127.0.0.1:40000\","
 		       "\"remote\":\"127.0.0.1:8080\",\"opened\":null,\"age_seconds\":null,"
 		       "\"idle_seconds\":null,\"process\":null,\"pid\":null,\"netns\":null,"
-		       "\"transitions\":[\"ESTABLISHED\"],\"unread_bytes\":null,\"pairs\":null}");
+		       "\"transitions\":[\"ESTABLISHED\"],\"unread_bytes\":null,\"stale\":null,"
+		       "\"pairs\":null}");
 }
 
 Test(view_flow, a_connect_in_flight_has_local_port_0_and_never_opened)
@@ -85,7 +86,8 @@ Test(view_flow, a_connect_in_flight_has_local_port_0_and_never_opened)
 	check_json(&f, "{\"hop\":\"queue\",\"state\":\"SYN_SENT\",\"local\":\"[::]:0\","
 		       "\"remote\":\"[::1]:80\",\"opened\":null,\"age_seconds\":null,"
 		       "\"idle_seconds\":2.5,\"process\":null,\"pid\":4711,\"netns\":null,"
-		       "\"transitions\":[\"SYN_SENT\"],\"unread_bytes\":512,\"pairs\":null}");
+		       "\"transitions\":[\"SYN_SENT\"],\"unread_bytes\":512,\"stale\":false,"
+		       "\"pairs\":null}");
 }
 
 static bool json_has(const struct ft_flow *flow, const char *part)

@@ -93,6 +93,21 @@ Test(view_frame, help_explains_every_column)
 		cr_expect_lt(strlen(frame.line[i].text), 80, "line %d is cut", i);
 }
 
+Test(view_frame, the_limits_have_a_pane_of_their_own)
+{
+	struct ft_screen s = screen_of(160, 14);
+
+	s.limits = true;
+	golden("storm", &s, "frame_limits.txt");
+	golden("idle", &s, "frame_limits_unknown.txt");
+	s.help = true;
+	s.height = 30;
+	s.width = 80;
+	golden("storm", &s, "frame_limits_help.txt");
+	for (int i = 0; i < frame.nlines; i++)
+		cr_expect_lt(strlen(frame.line[i].text), 80, "line %d is cut", i);
+}
+
 /* --- bounds --- */
 
 static int columns(const char *text)
@@ -269,8 +284,8 @@ Test(view_frame, what_is_wrong_is_marked)
 	cr_expect_eq(attr_of("─ queue", "×3.00"), FT_ATTR_WARN);
 	cr_expect_eq(attr_of("─ queue", "×2.70"), FT_ATTR_WARN);
 	cr_expect_eq(attr_of("─ queue", "45/15"), FT_ATTR_WARN);
-	cr_expect_eq(attr_of("─ queue", " 15 ") /* before: the gap */, FT_ATTR_NONE);
-	cr_expect_eq(attr_of("─ queue", "15  "), FT_ATTR_WARN); /* of 45/15 */
+	cr_expect_eq(attr_of("queue: 45/15", "queue"), FT_ATTR_WARN);
+	cr_expect_eq(attr_of("─ queue", "   +9.0"), FT_ATTR_NONE); /* behind it */
 	cr_expect_eq(attr_of("─ nginx", "×1.00"), FT_ATTR_RATIO);
 	cr_expect_eq(attr_of("loss missed_transition", "loss"), FT_ATTR_WARN);
 	cr_expect_eq(attr_of("q quit", "q"), FT_ATTR_KEY);

@@ -90,11 +90,14 @@ Test(view_json, keys_are_those_of_the_contract_in_its_order)
 	json_t *root = parsed("storm", FT_SHOW_HOPS, -1), *hop = item(root, "hops", 0);
 	json_t *edge = item(root, "edges", 0);
 
-	check_keys(root, "schema time host source uptime_seconds hops edges loss drift");
-	check_keys(hop, "name side from port process active preexisting opened closed failed "
-			"states transitions rate lifetime_seconds peers held limit");
+	check_keys(root, "schema time host source uptime_seconds hops edges loss drift scan");
+	check_keys(hop,
+		   "name side from port process active preexisting opened closed failed "
+		   "states transitions rate lifetime_seconds peers held held_oldest_seconds "
+		   "held_check limit places idle silent stale orphaned_fin_wait2 one_shot backlog "
+		   "backlog_limit syn_backlog ports files");
 	check_keys(json_object_get(hop, "closed"), "local remote reset other");
-	check_keys(json_object_get(hop, "failed"), "refused timeout unreachable other");
+	check_keys(json_object_get(hop, "failed"), "refused timeout unreachable other no_port");
 	check_keys(
 		json_object_get(hop, "states"),
 		"syn_sent syn_recv established fin_wait1 fin_wait2 time_wait close_wait last_ack "
@@ -123,7 +126,9 @@ Test(view_json, every_answer_has_the_same_header)
 
 Test(view_json, what_is_not_known_is_null)
 {
-	const char *const of_hop[] = {"from", "process", "held", "limit"};
+	const char *const of_hop[] = {
+		"from",	  "process", "held",	"held_oldest_seconds", "limit", "places", "idle",
+		"silent", "stale",   "backlog", "orphaned_fin_wait2",  "ports", "files"};
 	json_t *root = parsed("idle", FT_SHOW_HOPS, -1), *hop = item(root, "hops", 0);
 	json_t *edge = item(root, "edges", 0), *states = json_object_get(hop, "states");
 
@@ -136,6 +141,7 @@ Test(view_json, what_is_not_known_is_null)
 	cr_expect(json_is_null(json_object_get(edge, "paired")));
 	cr_expect(json_is_null(json_object_get(json_object_get(edge, "flow"), "start")));
 	cr_expect(json_is_null(json_object_get(json_object_get(root, "drift"), "nlb")));
+	cr_expect(json_is_null(json_object_get(root, "scan")));
 	/* 0 peers are known; a connect hop has no peers to count */
 	cr_expect(json_is_integer(json_object_get(hop, "peers")));
 	cr_expect(json_is_null(json_object_get(item(root, "hops", 1), "peers")));

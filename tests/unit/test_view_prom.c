@@ -58,19 +58,19 @@ Test(view_prom, six_hops_have_at_most_250_series)
 	struct ft_buf out = {0};
 	unsigned int n;
 
-	/* six.snap: 5 edges; every counter is > 0, every hop has a limit and one transition
-	 * that is not usual (CLOSE_WAIT -> CLOSE) */
+	/* six.snap: 5 edges; every counter is > 0, every hop has a limit and was scanned, and has
+	 * one transition that is not exported (CLOSE_WAIT -> CLOSE) */
 	golden_report("six", &rep);
 	cr_assert_eq(rep.nhops, 6);
 	cr_assert_eq(rep.nedges, 5);
 	print(&out);
 	n = count_series(ft_buf_text(&out));
 	cr_expect_leq(n, 250, "%u series", n);
-	/* Per agent: info, 2 times, 2 of the table, write errors = 6; losses; per hop: active,
-	 * opened, preexisting, 4 closed, 7 of the histogram, limit = 15; accept: 6 states, 8 + 1
-	 * transitions, peers = 16; connect: 4 failures, 7 states, 9 + 1 transitions = 21; per
-	 * edge: 2 ratios, sum, count = 4. */
-	cr_expect_eq(n, 6 + FT_NLOSS + 6 * 15 + 16 + 5 * 21 + 5 * 4, "%u series", n);
+	/* Per agent: info, 2 times, 2 of the table, write errors, scan = 7; losses; per hop:
+	 * active, opened, 4 closed, 7 of the histogram, limit, stale, drift = 16; accept: 7 states,
+	 * 4 transitions, peers, held, 2 of the backlog = 15; connect: 5 failures, 7 states, 4
+	 * transitions, 2 of the ports = 18; per edge: 2 ratios, sum, count = 4. */
+	cr_expect_eq(n, 7 + FT_NLOSS + 6 * 16 + 15 + 5 * 18 + 5 * 4, "%u series", n);
 	ft_buf_close(&out);
 }
 
@@ -223,17 +223,41 @@ Test(view_prom, label_values_are_escaped_and_utf8)
 	ft_buf_close(&out);
 }
 
-Test(view_prom, an_unusual_transition_shows_once_it_happened)
+Test(view_prom, what_no_scan_has_told_has_no_series)
 {
 	struct ft_buf out = {0};
 
-	golden_report("idle", &rep);
-	rep.hop[1].transition[FT_ESTABLISHED][FT_LISTEN] = 3;
-	rep.hop[1].transition[FT_UNSEEN][FT_ESTABLISHED] = 4;
+	golden_report("storm", &rep);
+	rep.scanned = false;
 	print(&out);
-	expect_line(ft_buf_text(&out), "fantail_state_transitions_total{hop=\"queue\","
-				       "from=\"established\",to=\"listen\"} 3");
-	/* preexisting says this */
-	cr_expect_null(strstr(ft_buf_text(&out), "from=\"unseen\""));
+	for (const char *const *name =
+		     (const char *const[]){"held_flows{", "stale_flows{", "listen_backlog{",
+					   "drift_flows{", "ephemeral_ports_used{",
+					   "\nfantail_scan_duration_seconds ",
+					   "state=\"time_wait\"", "state=\"syn_recv\"", NULL};
+	     *name; name++)
+		cr_expect_null(strstr(ft_buf_text(&out), *name), "%s", *name);
+	ft_buf_close(&out);
+}
+
+Test(view_prom, what_a_scan_has_told_is_exported_as_it_is)
+{
+	struct ft_buf out = {0};
+
+	golden_report("storm", &rep);
+	print(&out);
+	expect_line(ft_buf_text(&out), "fantail_held_flows{hop=\"nlb\"} 11");
+	expect_line(ft_buf_text(&out), "fantail_listen_backlog{hop=\"nlb\"} 7");
+	expect_line(ft_buf_text(&out), "fantail_listen_backlog_limit{hop=\"nlb\"} 511");
+	expect_line(ft_buf_text(&out), "fantail_ephemeral_ports_used{hop=\"queue\"} 58");
+	expect_line(ft_buf_text(&out), "fantail_ephemeral_ports_limit{hop=\"queue\"} 28232");
+	expect_line(ft_buf_text(&out), "fantail_drift_flows{hop=\"queue\"} -1");
+	expect_line(ft_buf_text(&out), "fantail_stale_flows{hop=\"nginx\"} 2");
+	expect_line(ft_buf_text(&out), "fantail_scan_duration_seconds 0.002345678");
+	expect_line(ft_buf_text(&out), "fantail_flows_state{hop=\"nlb\",state=\"time_wait\"} 12");
+	expect_line(ft_buf_text(&out), "fantail_flows_state{hop=\"nlb\",state=\"syn_recv\"} 2");
+	/* a side that cannot have one */
+	cr_expect_null(strstr(ft_buf_text(&out), "held_flows{hop=\"queue\"}"));
+	cr_expect_null(strstr(ft_buf_text(&out), "ports_used{hop=\"nlb\"}"));
 	ft_buf_close(&out);
 }

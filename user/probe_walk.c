@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Walks over all sockets: reading an iterator's file is what runs its program. A walk sees the
+ * network namespace in which the file is opened, so this process steps into each. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "netns.h"
+#include "probe_internal.h"
+
+int ft_probe_get_control(const struct ft_probe *p, struct ft_control *ret)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(p->map[FT_MAP_CONTROL], &zero, ret) ? -errno : 0;
+}
+
+int ft_probe_set_control(const struct ft_probe *p, const struct ft_control *c)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(p->map[FT_MAP_CONTROL], &zero, c, BPF_ANY) ? -errno : 0;
+}
+
+struct rows {
+	struct ft_sock_row *row;
+	size_t bytes, size;
+};
+
+/* Read an iterator's file to its end. rows NULL: the program writes nothing. */
+static int read_iterator(int link, struct rows *rows)
+{
+	_close_ int fd = bpf_iter_create(link);
+	char nothing[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		if (rows && rows->size - rows->bytes < (1 << 20)) {
+			size_t size = rows->size ? 2 * rows->size : 4 << 20;
+			void *row = realloc(rows->row, size);
+
+			if (!row)
+				return -ENOMEM;
+			rows->row = row;
+			rows->size = size;
+		}
+		n = rows ? read(fd, (char *)rows->row + rows->bytes, rows->size - rows->bytes)
+			 : read(fd, nothing, sizeof(nothing));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue; /* EAGAIN: a million sockets without output; read on */
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		if (rows)
+			rows->bytes += n;
+	}
+}
+
+struct walk {
+	int link;
+	struct rows *rows;
+};
+
+static int walk_here(void *ctx)
+{
+	const struct walk *w = ctx;
+
+	return read_iterator(w->link, w->rows);
+}
+
+static int walk_all(struct walk *w, const int *nsfd, size_t n)
+{
+	static bool said;
+	int err = n ? 0 : walk_here(w);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		err = ft_netns_run(nsfd[i], walk_here, w);
+		if (err != -EPERM)
+			continue;
+		if (!said)
+			ft_log(FT_LOG_WARN,
+			       "cannot enter other network namespaces (needs CAP_SYS_ADMIN): "
+			       "flows that were open there before are not known");
+		said = true;
+		err = i ? 0 : walk_here(w);
+	}
+	return err;
+}
+
+int ft_probe_walk(const struct ft_probe *p, const int *nsfd, size_t n)
+{
+	struct walk w = {p->link[FT_LINK_WALK], NULL};
+
+	return w.link < 0 ? 0 : walk_all(&w, nsfd, n);
+}
+
+int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
+		  size_t *ret_rows)
+{
+	struct rows rows = {0};
+	struct walk w = {p->link[FT_LINK_DUMP], &rows};
+	int err;
+
+	if (w.link < 0)
+		return -EOPNOTSUPP;
+	err = walk_all(&w, nsfd, n);
+	if (err) {
+		free(rows.row);
+		return err;
+	}
+	*ret = rows.row;
+	*ret_rows = rows.bytes / sizeof(*rows.row);
+	return 0;
+}
+
+/* --- the scan --- */
+
+/* Readers look at the other half until the agent names this one. */
+static int empty_findings(struct ft_probe *p, uint32_t number)
+{
+	const struct ft_hop_scan nothing = {0};
+
+	for (uint32_t hop = 0; hop <= FT_MAX_HOPS; hop++) {
+		uint32_t slot = FT_SCAN_SLOT(number, hop);
+
+		if (hop >= p->meta.nhops && hop != FT_MAX_HOPS)
+			continue;
+		if (bpf_map_update_elem(p->map[FT_MAP_SCANS], &slot, &nothing, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static int begin_scan(struct ft_probe *p, struct ft_control *control)
+{
+	int err = ft_probe_get_control(p, control);
+
+	if (!err)
+		err = empty_findings(p, control->audit + 1);
+	if (err)
+		return err;
+	control->audit++;
+	control->scanning = 1;
+	return ft_probe_set_control(p, control);
+}
+
+/* Only where the walk has been may ft_sweep conclude from what it did not meet. */
+static int scan_namespace(struct ft_probe *p, int nsfd, uint32_t inode, bool own, uint32_t number)
+{
+	struct walk w = {p->link[FT_LINK_WALK], NULL};
+	int err = ft_netns_run(nsfd, walk_here, &w);
+
+	if (err == -EPERM && own) /* no need to enter it */
+		err = walk_here(&w);
+	if (!err)
+		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode, &number, BPF_ANY);
+	return err == -EPERM ? 0 : err;
+}
+
+int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n,
+		  uint32_t *ret_number)
+{
+	struct ft_control control;
+	int err, end;
+
+	if (p->link[FT_LINK_SWEEP] < 0)
+		return -EOPNOTSUPP;
+	err = begin_scan(p, &control);
+	for (size_t i = 0; !err && i < n; i++)
+		err = scan_namespace(p, nsfd[i], inode[i], !i, control.audit);
+	if (!err)
+		err = read_iterator(p->link[FT_LINK_SWEEP], NULL);
+	control.scanning = 0;
+	end = ft_probe_set_control(p, &control);
+	*ret_number = control.audit;
+	return err ? err : end;
+}

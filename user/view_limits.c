@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Listeners, destinations and namespaces, one JSON object or one line each. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "addr.h"
+#include "tcp.h"
+#include "view.h"
+
+static json_t *text(const char *value)
+{
+	char clean[FT_TEXT_LEN];
+
+	if (!value || !*value)
+		return json_null();
+	ft_text_utf8(value, sizeof(clean) - 1, clean, sizeof(clean));
+	return json_string(clean);
+}
+
+static json_t *endpoint(const __u8 addr[16], unsigned int port)
+{
+	char line[FT_ADDR_TEXT];
+
+	ft_addr_format(addr, port, line);
+	return json_string(line);
+}
+
+static json_t *number_if(uint64_t value)
+{
+	return value ? json_integer((json_int_t)value) : json_null();
+}
+
+static int add(json_t *root, struct ft_buf *out)
+{
+	char *line = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
+
+	json_decref(root);
+	if (!line)
+		return -ENOMEM;
+	ft_buf_printf(out, "%s", line);
+	free(line);
+	return ft_buf_error(out);
+}
+
+void ft_view_list_begin(const struct ft_report *r, const char *name, struct ft_buf *out)
+{
+	char time[32];
+
+	ft_time_format(r->real_ns, time);
+	ft_buf_printf(out, "{\"schema\":1,\"time\":\"%s\",\"host\":\"", time);
+	for (const char *c = r->host; *c; c++) /* host names are ASCII; the rest is not said */
+		if (*c > ' ' && *c < 127 && *c != '"' && *c != '\\')
+			ft_buf_add(out, c, 1);
+	ft_buf_printf(out, "\",\"source\":\"%s\",\"uptime_seconds\":%.3f,\"%s\":[",
+		      ft_source_name(r->source), r->uptime_seconds, name);
+}
+
+/* --- listeners --- */
+
+int ft_view_listener_json(const struct ft_view_listener *v, struct ft_buf *out)
+{
+	const struct ft_listener *l = v->listener;
+
+	return add(json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I}", "hop", text(v->hop), "local",
+			     endpoint(l->addr, l->port), "netns", number_if(l->netns), "process",
+			     text(v->process), "pid", number_if(v->pid), "backlog",
+			     (json_int_t)l->backlog, "backlog_limit", (json_int_t)l->backlog_limit,
+			     "syn_backlog", (json_int_t)l->syn_backlog),
+		   out);
+}
+
+#define LISTENER "%-24s  %-16s  %-15s  %7s  %7s  %7s  %7s  %s\n"
+
+void ft_view_listener_header(struct ft_buf *out)
+{
+	ft_buf_printf(out, LISTENER, "LOCAL", "HOP", "PROCESS", "PID", "BACKLOG", "LIMIT", "SYN",
+		      "NETNS");
+}
+
+static void put_text(const char *value, char *ret, size_t size)
+{
+	ft_text_ascii(value && *value ? value : "-", size, ret, size);
+}
+
+static void put_number(bool known, uint64_t value, char ret[24])
+{
+	if (known)
+		snprintf(ret, 24, "%llu", (unsigned long long)value);
+	else
+		snprintf(ret, 24, "-");
+}
+
+void ft_view_listener_text(const struct ft_view_listener *v, struct ft_buf *out)
+{
+	const struct ft_listener *l = v->listener;
+	char local[FT_ADDR_TEXT], hop[FT_NAME_LEN], process[FT_COMM_LEN];
+	char pid[24], backlog[24], limit[24], syn[24], netns[24];
+
+	ft_addr_format(l->addr, l->port, local);
+	put_text(v->hop, hop, sizeof(hop));
+	put_text(v->process, process, sizeof(process));
+	put_number(v->pid, v->pid, pid);
+	put_number(l->backlog_limit, l->backlog, backlog);
+	put_number(l->backlog_limit, l->backlog_limit, limit);
+	put_number(l->backlog_limit, l->syn_backlog, syn);
+	put_number(l->netns, l->netns, netns);
+	ft_buf_printf(out, LISTENER, local, hop, process, pid, backlog, limit, syn, netns);
+}
+
+/* --- namespaces --- */
+
+int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
+{
+	return add(json_pack("{s:I,s:I,s:I,s:o}", "netns", (json_int_t)netns, "listen_overflows",
+			     (json_int_t)s->listen_overflows, "listen_drops",
+			     (json_int_t)s->listen_drops, "ports", number_if(s->ports)),
+		   out);
+}
+
+void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
+{
+	ft_buf_printf(out,
+		      "namespace %u: %llu connections found an accept queue full "
+		      "(ListenOverflows), %llu were dropped (ListenDrops)\n",
+		      netns, (unsigned long long)s->listen_overflows,
+		      (unsigned long long)s->listen_drops);
+}
+
+/* --- ports --- */
+
+int ft_view_ports_json(const struct ft_view_ports *v, struct ft_buf *out)
+{
+	const struct ft_ports_key *k = v->key;
+	char local[FT_ADDR_TEXT];
+
+	ft_ip_format(k->laddr, local);
+	return add(
+		json_pack("{s:o,s:s,s:o,s:o,s:I,s:I,s:o,s:o}", "hop", text(v->hop), "local", local,
+			  "remote", endpoint(k->raddr, k->rport), "netns", number_if(k->netns),
+			  "used", (json_int_t)v->used->used, "time_wait",
+			  (json_int_t)v->used->time_wait, "limit", number_if(v->limit),
+			  "exhausted_in_seconds",
+			  v->exhausted_ns ? json_real((double)v->exhausted_ns / 1e9) : json_null()),
+		out);
+}
+
+#define PORTS "%-16s  %-24s  %-24s  %7s  %9s  %7s  %8s  %s\n"
+
+void ft_view_ports_header(struct ft_buf *out)
+{
+	ft_buf_printf(out, PORTS, "HOP", "LOCAL", "REMOTE", "USED", "TIME_WAIT", "LIMIT", "FULL-IN",
+		      "NETNS");
+}
+
+void ft_view_ports_text(const struct ft_view_ports *v, struct ft_buf *out)
+{
+	const struct ft_ports_key *k = v->key;
+	char hop[FT_NAME_LEN], local[FT_ADDR_TEXT], remote[FT_ADDR_TEXT];
+	char used[24], time_wait[24], limit[24], full[24] = "-", netns[24];
+
+	put_text(v->hop, hop, sizeof(hop));
+	ft_ip_format(k->laddr, local);
+	ft_addr_format(k->raddr, k->rport, remote);
+	put_number(true, v->used->used, used);
+	put_number(true, v->used->time_wait, time_wait);
+	put_number(v->limit, v->limit, limit);
+	put_number(k->netns, k->netns, netns);
+	if (v->exhausted_ns)
+		snprintf(full, sizeof(full), "%.0fs", (double)v->exhausted_ns / 1e9);
+	ft_buf_printf(out, PORTS, hop, local, remote, used, time_wait, limit, full, netns);
+}
