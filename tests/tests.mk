@@ -44,7 +44,7 @@ $(O)/lib/bench: tests/lib/bench.c $(O)/floor.skel.h $(BPFTEST_OBJS) | $(O)/lib
 	$(say) CC $@
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 
-test-root: $(O)/fantail $(O)/bpftest/tests $(O)/lib/conngen
+test-root: $(O)/fantail $(O)/bpftest/tests $(O)/lib/conngen $(O)/lib/queue
 	$(Q)scripts/check-root $(O)
 
 bench: $(O)/fantail $(O)/lib/bench $(O)/lib/conngen

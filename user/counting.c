@@ -251,6 +251,7 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	c->probe = (struct ft_probe)FT_PROBE_NONE;
 	c->peers_errand.min_ns = SECOND;
 	c->owners_errand.min_ns = 10 * SECOND;
+	c->files_errand.min_ns = 2 * SECOND;
 	for (int i = 0; i < FT_MAX_HOPS; i++)
 		c->peers[i] = FT_PEERS_UNKNOWN;
 	code = configure(c, config_text);
@@ -311,11 +312,14 @@ static void run_errands(struct ft_counting *c)
 		done(&c->peers_errand, cpu);
 		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
-	if (due(&c->owners_errand, now)) {
-		if (!c->discover)
-			ft_counting_name_owners(c);
-		ft_counting_files(c);
+	if (!c->discover && due(&c->owners_errand, now)) {
+		ft_counting_name_owners(c);
 		done(&c->owners_errand, cpu);
+		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	}
+	if (due(&c->files_errand, now)) {
+		ft_counting_files(c);
+		done(&c->files_errand, cpu);
 	}
 }
 

@@ -31,7 +31,7 @@ struct ft_counting {
 	struct ft_snapshot snapshot;
 	struct ft_history history;
 	uint32_t peers[FT_MAX_HOPS];
-	struct ft_errand peers_errand, owners_errand;
+	struct ft_errand peers_errand, owners_errand, files_errand;
 	uint64_t scan_due_ns;
 	bool rules_full;
 };
