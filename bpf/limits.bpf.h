@@ -55,10 +55,10 @@ static __always_inline __u64 jiffies_age_ns(__u32 stamp)
 /* Retransmits count as sent data: of a flow that waits for its peer only receiving tells. */
 static __always_inline __u64 byte_age_ns(const struct tcp_sock *tp)
 {
-	__u64 received = jiffies_age_ns(tp->inet_conn.icsk_ack.lrcvtime);
-	__u64 sent = jiffies_age_ns(tp->lsndtime);
+	__u32 now = bpf_jiffies64(), received = now - tp->inet_conn.icsk_ack.lrcvtime;
+	__u32 sent = now - tp->lsndtime;
 
-	return tp->inet_conn.icsk_retransmits || received < sent ? received : sent;
+	return (tp->inet_conn.icsk_retransmits || received < sent ? received : sent) * tick_ns;
 }
 
 static __always_inline __u64 segment_age_ns(const struct tcp_sock *tp)
@@ -112,6 +112,12 @@ static __always_inline void raise(__u64 *most, __u64 value)
 		*most = value;
 }
 
+/* A byte comes in a segment: what is silent has been idle for at least as long. */
+static __always_inline bool is_silent(const struct tcp_sock *tp, __u64 byte_age)
+{
+	return byte_age > NLB_IDLE && segment_age_ns(tp) > NLB_IDLE;
+}
+
 static __always_inline void scan_idle(struct ft_hop_scan *s, const struct tcp_sock *tp, bool held)
 {
 	__u64 age = byte_age_ns(tp);
@@ -127,6 +133,7 @@ static __always_inline void scan_idle(struct ft_hop_scan *s, const struct tcp_so
 		s->held_idle += age > SECOND;
 	else
 		raise(&s->idle_oldest_ns, age);
+	s->silent += is_silent(tp, age);
 }
 
 /* A socket that nobody accept()ed yet is in its listener's backlog, and not held. */
@@ -148,10 +155,7 @@ static __always_inline void scan_open(struct ft_hop_scan *s, const struct tcp_so
 		raise(&s->held_oldest_ns, held_age_ns(tp, f, unread));
 	}
 	scan_idle(s, tp, held);
-	if (segment_age_ns(tp) > NLB_IDLE)
-		s->silent++;
-	if (is_stale(tp))
-		s->stale++;
+	s->stale += is_stale(tp);
 }
 
 /* --- local ports --- */

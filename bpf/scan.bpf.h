@@ -189,9 +189,12 @@ struct {
 static __always_inline void believe(const struct ft_flow *f)
 {
 	struct ft_hop_scan *s = f->flags & FT_FLOW_OPEN ? scan_of(f->hop) : NULL;
+	struct ft_hop_scan *all = scan_of(FT_MAX_HOPS);
 
-	if (s)
-		s->flows++;
+	if (!s || !all)
+		return;
+	s->flows++;
+	all->found++;
 }
 
 /* After a walk: an entry that walks do not meet belongs to a socket that is gone. */

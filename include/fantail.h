@@ -295,7 +295,8 @@ struct ft_hop_scan {
 };
 FT_ABI_SIZE(ft_hop_scan, 160);
 
-/* Slot of a hop in walk `number`; slot FT_MAX_HOPS: `flows` is every socket that was met. */
+/* Slot of a hop in walk `number`. Slot FT_MAX_HOPS: `flows` is every socket that was met, `found`
+ * the flows that only the table knows, in namespaces where the walk could not go. */
 #define FT_SCAN_ROWS		  (FT_MAX_HOPS + 1)
 #define FT_SCAN_SLOT(number, hop) (((number)&1) * FT_SCAN_ROWS + (hop))
 

@@ -294,19 +294,23 @@ void ft_counting_peers(struct ft_counting *c)
 		c->snapshot.peers[i] = c->peers[i];
 }
 
+/* Before the counters are read, so that what it finds is said at once. */
+static void scan(struct ft_counting *c)
+{
+	int err;
+
+	if (clock_ns(CLOCK_MONOTONIC) < c->scan_due_ns)
+		return;
+	find_namespaces(c);
+	err = ft_counting_scan(c);
+	if (err)
+		ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
+}
+
 static void run_errands(struct ft_counting *c)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
-	if (now >= c->scan_due_ns) {
-		int err;
-
-		find_namespaces(c);
-		err = ft_counting_scan(c);
-		if (err)
-			ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
-		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	}
 	if (due(&c->peers_errand, now)) {
 		ft_counting_peers(c);
 		done(&c->peers_errand, cpu);
@@ -350,6 +354,7 @@ int ft_counting_tick(struct ft_counting *c)
 
 	if (err)
 		ft_log(FT_LOG_WARN, "cannot look for new hops: %s", strerror(-err));
+	scan(c);
 	err = read_counters(c);
 	if (err)
 		return err;

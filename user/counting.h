@@ -33,6 +33,8 @@ struct ft_counting {
 	uint32_t peers[FT_MAX_HOPS];
 	struct ft_errand peers_errand, owners_errand, files_errand;
 	uint64_t scan_due_ns;
+	unsigned int scans;
+	bool suspicious; /* the next scan has to sweep */
 	bool rules_full;
 };
 

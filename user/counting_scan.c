@@ -20,6 +20,7 @@
 
 #define SECOND	    1000000000ULL
 #define SHARE	    100 /* of a core: a hundredth */
+#define SWEEP	    12	/* scans: at least so often the whole table is looked at */
 #define FORGET	    12	/* scans that met no socket towards a destination */
 #define NETSTAT_MAX 16384
 
@@ -167,6 +168,7 @@ static bool overflowed(const struct ft_totals *t)
 static void audit(struct ft_counting *c, const struct ft_snapshot *before,
 		  const struct ft_snapshot *after, uint32_t number, struct ft_hop_limits *limits)
 {
+	c->suspicious = false;
 	for (uint32_t i = 0; i < before->nhops; i++) {
 		int64_t drift_before = limits[i].drift;
 		struct ft_hop_scan met;
@@ -174,6 +176,7 @@ static void audit(struct ft_counting *c, const struct ft_snapshot *before,
 		if (ft_probe_found(&c->probe, number, i, &met))
 			return;
 		limits[i].drift = ft_limits_drift(&before->stats[i], &after->stats[i], &met);
+		c->suspicious |= limits[i].drift != 0;
 		if (!overflowed(&after->totals))
 			limits[i].drift =
 				ft_limits_repair(drift_before, limits[i].drift, &limits[i]);
@@ -196,10 +199,18 @@ static int publish(struct ft_counting *c, const struct ft_hop_limits *limits, ui
 	int err = ft_probe_found(&c->probe, number, FT_MAX_HOPS, &all);
 
 	scan.sockets = all.flows;
+	c->suspicious |= all.found; /* believed: only a sweep can */
+	c->scans++;
 	for (uint32_t i = 0; !err && i < c->config.nhops; i++)
 		err = ft_probe_put_limits(&c->probe, i, &limits[i]);
 	c->scan_due_ns = scan.mono_ns + scan.period_ns;
 	return err ? err : ft_probe_put_scan(&c->probe, &scan);
+}
+
+/* Sweeping is dear, and finds something only after a scan that met less than is counted. */
+static bool wants_sweep(const struct ft_counting *c)
+{
+	return c->suspicious || c->scans % SWEEP == 0;
 }
 
 static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
@@ -210,7 +221,8 @@ static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 	int err = ft_probe_snapshot(&c->probe, &around[0]);
 
 	if (!err)
-		err = ft_probe_scan(&c->probe, c->ns.fd, c->ns.inode, c->ns.n, &number);
+		err = ft_probe_scan(&c->probe, c->ns.fd, c->ns.inode, c->ns.n, wants_sweep(c),
+				    &number);
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	if (!err)
 		err = ft_probe_snapshot(&c->probe, &around[1]);

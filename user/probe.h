@@ -101,10 +101,13 @@ int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n);
 /*
  * Walk over all sockets: add up what no transition shows (struct ft_hop_scan), and hold the
  * table against them: count what was missed, remove what is gone. Costs about half a µs per
- * socket, so the caller chooses how often. inode[]: the namespaces' own. -EOPNOTSUPP: source
- * sockops, whose programs see no namespaces. *ret_number is written in any case but that.
+ * socket, so the caller chooses how often. sweep: remove, too; it looks at the whole table, and
+ * where the flows met are as many as the active ones there is nothing to find. What the walk
+ * cannot reach (a namespace without a name) is believed when sweeping. inode[]: the namespaces'
+ * own. -EOPNOTSUPP: source sockops, whose programs see no namespaces. *ret_number is written in any
+ * case but that.
  */
-int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n,
+int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n, bool sweep,
 		  uint32_t *ret_number);
 /* What scan `number`, the last or the one before, found at a hop; FT_MAX_HOPS: altogether. */
 int ft_probe_found(const struct ft_probe *p, uint32_t number, uint32_t hop,

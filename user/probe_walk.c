@@ -161,7 +161,7 @@ static int scan_namespace(struct ft_probe *p, int nsfd, uint32_t inode, bool own
 	return err == -EPERM ? 0 : err;
 }
 
-int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n,
+int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n, bool sweep,
 		  uint32_t *ret_number)
 {
 	struct ft_control control;
@@ -172,7 +172,7 @@ int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, si
 	err = begin_scan(p, &control);
 	for (size_t i = 0; !err && i < n; i++)
 		err = scan_namespace(p, nsfd[i], inode[i], !i, control.audit);
-	if (!err)
+	if (!err && sweep)
 		err = read_iterator(p->link[FT_LINK_SWEEP], NULL);
 	control.scanning = 0;
 	end = ft_probe_set_control(p, &control);

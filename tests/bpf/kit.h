@@ -137,5 +137,9 @@ void kit_sleep_ms(unsigned int ms);
 int kit_run(const char *command, char *out, size_t size);
 /* Path of the generator: $FT_CONNGEN, or where the Makefile puts it. */
 const char *kit_conngen(void);
+/* How many connections a storm of n makes here: n, or the part of it that $FT_STORM_DIVISOR asks
+ * for, which says that this CPU is emulated and slow. */
+unsigned int kit_storm(unsigned int n);
+bool kit_emulated(void);
 
 #endif

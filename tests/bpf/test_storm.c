@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,17 +157,17 @@ static void expect_made(const struct storm *s)
 }
 
 /* Run the generator in a namespace of its own and hold every count against it. */
-static void expect_exact(unsigned int doors, const char *args, unsigned long conns)
+static void expect_exact(unsigned int doors, const char *args, unsigned int of)
 {
 	const struct kit_options o = {.all_netns = true};
-	unsigned int port = run_port();
+	unsigned int port = run_port(), conns = kit_storm(of);
 	char text[160];
 	struct storm s;
 
 	kit_load(doors, &o);
 	set_hops(port, 2);
 	kit_start();
-	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n %lu %s", port, conns, args);
+	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n %u %s", port, conns, args);
 	s = begin_storm(text);
 	read_result(&s);
 	cr_assert_eq(s.made, conns);
@@ -185,12 +186,25 @@ Test(storm, two_generators_are_counted_exactly)
 	expect_exact(KIT_TRACEPOINT, "-m fin", 400000); /* 200 000 each */
 }
 
+/* Before 6.1 a program of a raw tracepoint may interrupt itself, and there is nothing to rescue
+ * (kernel/trace/bpf_trace.c, __bpf_trace_run). */
+static bool skips_nested_programs(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	cr_assert_eq(uname(&u), 0);
+	cr_assert_eq(sscanf(u.release, "%u.%u", &major, &minor), 2, "%s", u.release);
+	return major > 6 || (major == 6 && minor >= 1);
+}
+
 Test(storm, two_generators_are_counted_exactly_with_packet_steering)
 {
 	expect_exact(KIT_TRACEPOINT, "-m fin -r 3", 400000);
 	/* steering makes transitions interrupt each other, thousands of times */
-	cr_assert_gt(kit_read(FT_SOURCE_TRACEPOINT)->totals.rescued, 0,
-		     "the second program found nothing to do");
+	if (skips_nested_programs())
+		cr_assert_gt(kit_read(FT_SOURCE_TRACEPOINT)->totals.rescued, 0,
+			     "the second program found nothing to do");
 }
 
 Test(storm, both_doors_agree_with_packet_steering_when_the_server_closes)
@@ -213,25 +227,25 @@ Test(storm, resets_with_packet_steering_leave_nothing_open)
 {
 	const struct kit_options o = {.all_netns = true};
 	const struct ft_hop_stats *st;
-	unsigned int port = run_port();
+	unsigned int port = run_port(), conns = kit_storm(60000);
 	char text[160];
 	struct storm s;
 
 	kit_load(KIT_TRACEPOINT, &o);
 	set_hops(port, 2);
 	kit_start();
-	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n 60000 -m rst -r 3", port);
+	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n %u -m rst -r 3", port, conns);
 	s = begin_storm(text);
 	read_result(&s);
 	kit_settle();
 	snprintf(text, sizeof(text), "/proc/%d/ns/net", s.pid);
 	kit_audit(text);
 	st = kit_read(FT_SOURCE_TRACEPOINT)->stats;
-	cr_assert_eq(st[1].opened, 60000);
-	cr_assert_eq(st[1].closed[FT_CLOSED_RESET] + st[1].closed[FT_CLOSED_OTHER], 60000);
+	cr_assert_eq(st[1].opened, conns);
+	cr_assert_eq(st[1].closed[FT_CLOSED_RESET] + st[1].closed[FT_CLOSED_OTHER], conns);
 	cr_assert_eq(st[0].opened, ft_hop_closed(&st[0]));
-	cr_assert_leq(st[0].opened, 60000);
-	cr_assert_geq(st[0].opened, 59400, "more than 1 %% was skipped: %llu",
+	cr_assert_leq(st[0].opened, conns);
+	cr_assert_geq(st[0].opened, conns - conns / 100, "more than 1 %% was skipped: %llu",
 		      (unsigned long long)st[0].opened);
 	cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, -1), 0);
 	kit_expect_loss(KIT_LOSS_MISSED);
@@ -240,7 +254,8 @@ Test(storm, resets_with_packet_steering_leave_nothing_open)
 
 Test(storm, addresses_that_are_used_again_at_once_are_new_flows)
 {
-	unsigned int port = 8001;
+	unsigned int port = 8001, conns = kit_storm(20000);
+	char text[64];
 	struct storm s;
 
 	/* 20 000 connections, 8 of each way to end in turn, one after the other: the kernel
@@ -248,10 +263,11 @@ Test(storm, addresses_that_are_used_again_at_once_are_new_flows)
 	kit_load(KIT_BOTH, NULL);
 	set_hops(port, 1);
 	kit_start();
-	s = begin_storm("-n 20000 -m mixed -p 8001");
+	snprintf(text, sizeof(text), "-n %u -m mixed -p 8001", conns);
+	s = begin_storm(text);
 	read_result(&s);
 	end_storm(&s);
-	cr_assert_eq(s.made, 20000);
+	cr_assert_eq(s.made, conns);
 	kit_settle();
 	expect_made(&s);
 }
@@ -275,33 +291,34 @@ static unsigned int count_rows(unsigned int lo, unsigned int hi, bool accepted)
 	return found;
 }
 
-#define HELD 16000
-
 Test(storm, a_start_amid_opening_connections_misses_and_doubles_none)
 {
+	const unsigned int held = kit_storm(16000);
 	unsigned long opens, established = 0;
+	char line[64], expected[64];
 	struct storm s;
-	char line[64];
 
 	kit_load(KIT_TRACEPOINT, NULL);
 	set_hops(8001, 2);
-	s = begin_storm("-t 2 -p 8001 -m hold -n 16000");
-	while (established < HELD / 4) /* 2 ends each: an eighth of them is open */
+	snprintf(line, sizeof(line), "-t 2 -p 8001 -m hold -n %u", held);
+	s = begin_storm(line);
+	while (established < held / 4) /* 2 ends each: an eighth of them is open */
 		read_snmp(&opens, &established);
 	kit_start();
 	read_line(&s, line, sizeof(line));
-	cr_assert_str_eq(line, "holding 16000\n");
+	snprintf(expected, sizeof(expected), "holding %u\n", held);
+	cr_assert_str_eq(line, expected);
 	kit_audit(NULL);
 	for (unsigned int hop = 0; hop < 2; hop++) {
 		const struct ft_hop_stats *st = &kit_read(FT_SOURCE_TRACEPOINT)->stats[hop];
 
 		cr_assert_gt(st->preexisting, 0); /* some before, some after, none twice */
 		cr_assert_gt(st->opened, 0);
-		cr_assert_eq(st->preexisting + st->opened, HELD, "hop %u: %llu + %llu of %u", hop,
+		cr_assert_eq(st->preexisting + st->opened, held, "hop %u: %llu + %llu of %u", hop,
 			     (unsigned long long)st->preexisting, (unsigned long long)st->opened,
-			     HELD);
-		cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, hop), HELD);
-		cr_assert_eq(count_rows(8001, 8002, !hop), HELD);
+			     held);
+		cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, hop), held);
+		cr_assert_eq(count_rows(8001, 8002, !hop), held);
 	}
 	close(s.in); /* let go */
 	s.in = -1;
@@ -312,28 +329,29 @@ Test(storm, a_start_amid_opening_connections_misses_and_doubles_none)
 	for (unsigned int hop = 0; hop < 2; hop++) {
 		const struct ft_hop_stats *st = &kit_read(FT_SOURCE_TRACEPOINT)->stats[hop];
 
-		cr_assert_eq(ft_hop_closed(st), HELD);
+		cr_assert_eq(ft_hop_closed(st), held);
 		cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, hop), 0);
 	}
 	kit_expect_loss(KIT_LOSS_MISSED);
 }
 
-#define CHURN 200000
-
 Test(storm, a_start_amid_churn_ends_with_nothing_active)
 {
+	const unsigned int churn = kit_storm(200000);
 	unsigned long before = 0, after, established;
+	char text[64];
 	struct storm s;
 
 	kit_load(KIT_TRACEPOINT, NULL);
 	set_hops(8001, 2);
-	s = begin_storm("-t 2 -p 8001 -m mixed -n 200000");
+	snprintf(text, sizeof(text), "-t 2 -p 8001 -m mixed -n %u", churn);
+	s = begin_storm(text);
 	setpriority(PRIO_PROCESS, 0, -20); /* or a busy machine starts us when it is over */
-	while (before < CHURN / 20)
+	while (before < churn / 20)
 		read_snmp(&before, &established);
 	kit_start();
 	read_snmp(&after, &established);
-	cr_assert_lt(after, CHURN, "the storm was over before the start");
+	cr_assert_lt(after, churn, "the storm was over before the start");
 	read_result(&s);
 	end_storm(&s);
 	kit_settle();
@@ -348,8 +366,8 @@ Test(storm, a_start_amid_churn_ends_with_nothing_active)
 		cr_assert_eq(kit_flows(FT_SOURCE_TRACEPOINT, hop), 0);
 		/* it began to count between the two readings of ActiveOpens, which counts a
 		 * connect before it is established: up to 2 were under way (one per pair) */
-		cr_assert_geq(st->opened, CHURN - after);
-		cr_assert_leq(st->opened, CHURN - before + 2);
+		cr_assert_geq(st->opened, churn - after);
+		cr_assert_leq(st->opened, churn - before + 2);
 	}
 	kit_expect_loss(KIT_LOSS_MISSED);
 }

@@ -90,6 +90,30 @@ Test(config, every_key_is_read)
 	cr_assert(read_config("source = \"tracepoint\";").source_set);
 	cr_assert_eq(read_config("max_flows = 16777216;").max_flows, 16777216);
 	cr_assert_eq(read_config("max_flows = 0x1000L;").max_flows, 4096);
+	cr_assert_eq(read_config("").scan_ms, 5000);
+	cr_assert_eq(read_config("scan = \"1m\";").scan_ms, 60000);
+	cr_assert_eq(read_config("").one_shot_ms, 0);
+	cr_assert_eq(read_config("one_shot = \"50ms\";").one_shot_ms, 50);
+}
+
+Test(config, places_have_a_keepalive_time)
+{
+	static struct ft_hop_def def[FT_MAX_HOPS];
+	static struct ft_rules rules;
+	struct ft_buf printed = {0};
+	struct ft_config c = read_config(
+		"hops = ({ name = \"a\"; accept = \"80\"; limit = 15; keepalive = \"10s\"; },"
+		"        { name = \"b\"; accept = \"81\"; });");
+
+	cr_assert_eq(ft_config_compile(&c, def, &rules), 0);
+	cr_assert_eq(def[0].keepalive_ms, 10000);
+	cr_assert_eq(def[1].keepalive_ms, FT_DEFAULT_KEEPALIVE_MS);
+	ft_config_print(&c, &printed);
+	cr_assert(strstr(ft_buf_text(&printed), "limit = 15; keepalive = \"10000ms\";"));
+	c = read_config(ft_buf_text(&printed));
+	cr_assert_eq(c.hop[0].keepalive_ms, 10000);
+	cr_assert_eq(c.hop[1].keepalive_ms, 0);
+	ft_buf_close(&printed);
 }
 
 /* The chain of the design: queue between NLB and NGINX, Node behind it. */
@@ -257,6 +281,11 @@ static const struct {
 	/* ranges and forms */
 	{"interval = \"99ms\";", "f:1: interval: 99ms is not between 100ms and 1h\n"},
 	{"interval = \"2h\";", "f:1: interval: 2h is not between 100ms and 1h\n"},
+	{"scan = \"50ms\";", "f:1: scan: 50ms is not between 100ms and 1h\n"},
+	{"scan = 5;", "f:1: scan: must be a string in quotes\n"},
+	{"one_shot = \"2h\";", "f:1: one_shot: 2h is not between 0ms and 1h\n"},
+	{HOP("accept = \"80\"; keepalive = \"0s\";"),
+	 "f:1: keepalive: 0s is not between 1ms and 1h\n"},
 	{"interval = \"soon\";", "f:1: interval: \"soon\" is not a duration such as \"500ms\", "
 				 "\"1s\", \"5m\"\n"},
 	{"max_flows = 1023;", "f:1: max_flows: 1023 is not between 1024 and 16777216\n"},
