@@ -53,7 +53,7 @@ static __always_inline bool remember(const struct event *ev, struct ft_flow *f,
 				     struct ft_flow *known)
 {
 	__u64 key = ev->key;
-	long err;
+	int err; /* before 6.4 the upper half of what the helper returns is undefined */
 
 	f->audit = control.audit;
 	if (known) {

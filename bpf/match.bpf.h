@@ -13,20 +13,30 @@ static __always_inline __u64 comm_tag(const char comm[FT_COMM_LEN])
 	return FT_COMM_TAG(w[0], w[1]);
 }
 
-/* 0 if every condition but the port holds. Without a branch: each one would double the paths
- * that the verifier has to walk through all rules. */
+/* 1 if any bit is set. The barriers keep the compiler from making it a branch again. */
+static __always_inline __u64 any_bit(__u64 value)
+{
+	__u64 negative = -value;
+
+	barrier_var(value);
+	barrier_var(negative);
+	return (value | negative) >> 63;
+}
+
+/* 0 if every condition but the port holds; named: 1 if the process is known. Without a branch: each
+ * one would multiply the paths that the verifier has to walk through all rules, and comparing
+ * everything costs a nanosecond or two. */
 static __always_inline __u64 differs(const struct ft_rule *r, __u64 remote0, __u64 remote1,
-				     __u64 local0, __u64 local1, __u64 tag)
+				     __u64 local0, __u64 local1, __u64 tag, __u64 named)
 {
 	__u64 off = ((remote0 ^ r->peer[0]) & r->peer_mask[0]) |
 		    ((remote1 ^ r->peer[1]) & r->peer_mask[1]);
 	__u64 flags = r->flags;
 
-	off = (off | -off) >> 63; /* 1: outside the prefix */
-	off ^= flags & FT_RULE_NOT_PEER;
+	off = any_bit(off) ^ (flags & FT_RULE_NOT_PEER); /* 1: outside the prefix */
 	off |= (local0 ^ r->local[0]) & r->local_mask[0];
 	off |= (local1 ^ r->local[1]) & r->local_mask[1];
-	off |= (tag ^ r->comm_tag) & -(flags / FT_RULE_COMM & !!tag);
+	off |= (tag ^ r->comm_tag) & -(flags / FT_RULE_COMM & named);
 	return off;
 }
 
@@ -40,17 +50,16 @@ __noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local
 {
 	const struct ft_rules *table = &rules[control.table & 1];
 	__u32 count = table->count, port = rest & 0xffff, side = rest >> 16 & 1, i;
-	__u64 tag = rest & FT_COMM_TAG_MASK, off;
+	__u64 tag = rest & FT_COMM_TAG_MASK, named = any_bit(tag), off;
 
 	for (i = 0; i < FT_MAX_RULES; i++) {
 		const struct ft_rule *r = &table->rule[i];
 
 		if (i >= count)
 			break;
-		/* the sign bit of a difference: outside the range, or the other side */
-		if (((port - r->port_lo) | (r->port_hi - port)) >> 31 | (side ^ r->side))
-			continue;
-		off = differs(r, remote0, remote1, local0, local1, tag);
+		off = differs(r, remote0, remote1, local0, local1, tag, named);
+		/* the sign bit of a difference: outside the range; or the other side */
+		off |= ((port - r->port_lo) | (r->port_hi - port)) >> 31 | (side ^ r->side);
 		barrier_var(off);
 		if (!off)
 			return r->hop < FT_MAX_HOPS ? r->hop : FT_NO_HOP;

@@ -52,24 +52,25 @@ static __always_inline void fill_listener(__u64 key, struct sock *sk)
 
 /* An open socket without an entry. In the first walk it was open before us; later its opening
  * was missed - or counted without an entry, if the table overflowed. */
-static __always_inline void count_found(const struct event *ev, struct ft_hop_stats *s,
+static __always_inline bool count_found(const struct event *ev, struct ft_hop_stats *s,
 					struct ft_flow *f)
 {
 	bool first = control.phase == FT_PHASE_FILL && f->hop >= control.first_new;
 
 	if (!first && overflow)
-		return;
+		return false;
 	count_transition(ev, s, FT_UNSEEN, f->state);
 	if (!first)
 		count_loss(FT_LOSS_MISSED_OPEN);
 	if (!(f->flags & FT_FLOW_OPEN))
-		return;
+		return true;
 	if (first) {
 		f->flags |= FT_FLOW_PREEXISTING;
 		add(ev, &s->preexisting, 1);
 	} else {
 		add(ev, &s->opened, 1);
 	}
+	return true;
 }
 
 /* A flow with an entry. Some kernels' walks show a socket twice: the stamp tells. */
@@ -88,7 +89,7 @@ static __always_inline void meet(const struct tcp_sock *tp, struct ft_flow *f, _
 }
 
 static __always_inline void meet_new(const struct tcp_sock *tp, const struct ft_flow *f,
-				     __u32 state)
+				     __u32 state, bool counted)
 {
 	struct ft_hop_scan *s = scan_of(f->hop);
 
@@ -96,7 +97,7 @@ static __always_inline void meet_new(const struct tcp_sock *tp, const struct ft_
 		return;
 	if (f->flags & FT_FLOW_OPEN) {
 		scan_open(s, tp, f, state);
-		s->found++;
+		s->found += counted;
 	}
 	scan_port(f, false);
 }
@@ -108,6 +109,7 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	__u64 key = ev->key;
+	bool counted;
 	int hop;
 
 	known = bpf_map_lookup_elem(&ft_flows, &key);
@@ -127,9 +129,10 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 	enter_state(&f, state);
 	if (state != FT_SYN_SENT)
 		f.flags |= FT_FLOW_OPEN;
-	count_found(ev, s, &f);
-	remember(ev, &f, known);
-	meet_new(tp, &f, state);
+	counted = count_found(ev, s, &f);
+	if (counted) /* else it may be named in loss already: not at each walk */
+		remember(ev, &f, known);
+	meet_new(tp, &f, state, counted);
 }
 
 static __always_inline bool elsewhere(const struct sock_common *skc)

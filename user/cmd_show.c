@@ -35,7 +35,8 @@ int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet
 	}
 	if (err == -EPERM || err == -EACCES) {
 		ft_log(FT_LOG_ERROR,
-		       "not permitted to read the counters. Run as root: sudo fantail %s",
+		       "not permitted to read the counters: needs CAP_BPF. Run as root: "
+		       "sudo fantail %s",
 		       ft_command_name(o->command));
 		return FT_EXIT_PERMISSION;
 	}

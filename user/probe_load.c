@@ -230,17 +230,32 @@ static int load_with(struct skeleton *s, const struct ft_probe_options *o, bool 
 	return err;
 }
 
-/* Which helpers a sockops program may call depends on the kernel, and libbpf 1.1's probe is
- * mistaken on new ones: try, and do without. */
+/* Whether a sockops program may ask who connects depends on the kernel (6.12 says yes, 6.1 no),
+ * and libbpf 1.1's probe is mistaken on new ones. Tried with the smallest program: to try it with
+ * the real one makes libbpf ask the kernel for the whole story of the refusal. */
+static bool sockops_knows_owner(void)
+{
+	const struct bpf_insn ask[] = {
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_pid_tgid},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SOCK_OPS, NULL, "GPL", ask,
+			       sizeof(ask) / sizeof(ask[0]), NULL);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static int load(struct skeleton *s, const struct ft_probe_options *o)
 {
-	int err = load_with(s, o, true);
+	bool owner = o->source != FT_SOURCE_SOCKOPS || sockops_knows_owner();
+	int err = load_with(s, o, owner);
 
-	s->owner = !err && !s->nobtf;
-	if (!err || o->source != FT_SOURCE_SOCKOPS)
-		return err;
-	close_objects(s);
-	return load_with(s, o, false);
+	s->owner = !err && owner && !s->nobtf;
+	return err;
 }
 
 int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len)

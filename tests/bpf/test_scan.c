@@ -48,10 +48,12 @@ Test(scan, time_wait_is_on_the_side_that_closes_first)
 {
 	count();
 	kit_close_client_first(pair());
+	kit_settle();
 	cr_assert_eq(kit_scan(OUT).time_wait, 1);
 	cr_assert_eq(kit_found(IN).time_wait, 0);
 	kit_close_server_first(pair());
 	kit_close_server_first(pair());
+	kit_settle();
 	cr_assert_eq(kit_scan(OUT).time_wait, 1);
 	cr_assert_eq(kit_found(IN).time_wait, 2);
 	cr_assert_eq(kit_found(IN).flows + kit_found(OUT).flows, 0);
@@ -63,6 +65,7 @@ Test(scan, time_wait_over_ipv6_and_of_v4_mapped_sockets_counts_too)
 	listener = kit_listen("::", 8001);
 	kit_close_client_first(kit_pair(listener, "::1", 8001));
 	kit_close_server_first(kit_pair(listener, "127.0.0.1", 8001));
+	kit_settle();
 	cr_assert_eq(kit_scan(OUT).time_wait, 1);
 	cr_assert_eq(kit_found(IN).time_wait, 1);
 }
@@ -73,6 +76,7 @@ Test(scan, time_wait_has_no_process_that_a_connect_hop_could_ask_for)
 				  "{ name = \"out\"; connect = \":8001\"; process = \"tests\"; }");
 	listener = kit_listen("127.0.0.1", 8001);
 	kit_close_client_first(pair());
+	kit_settle();
 	cr_assert_eq(kit_scan(OUT).time_wait, 1);
 }
 
@@ -291,6 +295,7 @@ Test(scan, a_local_port_is_taken_until_time_wait_ends)
 	cr_assert_eq(used.mono_ns_before, 0);
 	kit_close_client_first(p[0]); /* its port is in TIME_WAIT */
 	kit_close_server_first(p[1]); /* free: the server waits */
+	kit_settle();
 	used = ports();
 	cr_assert_eq(used.used, 4);
 	cr_assert_eq(used.time_wait, 1);

@@ -92,6 +92,11 @@ until_true() {
 	done
 }
 
+# how many connections a storm of $1 makes: fewer on an emulated CPU
+storm_size() {
+	echo $(($1 / ${FT_STORM_DIVISOR:-1}))
+}
+
 # --- processes ---
 
 # start COMMAND... - in the background; its id is in $PID. Not for functions: $PID would be that

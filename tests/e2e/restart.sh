@@ -27,10 +27,10 @@ make_netns
 agent -c "$W/fantail.conf" --netns "$NS"
 born=$(metric fantail_start_time_seconds)
 
-storm=2500000
-start_inside "$CONNGEN" -n $storm -t 2 -p 20000 -m mixed >"$W/conngen"
+storm=$(storm_size 2500000)
+start_inside "$CONNGEN" -n "$storm" -t 2 -p 20000 -m mixed >"$W/conngen"
 storm_pid=$PID
-until_true 20 at_least 20000 || die "the storm begins" "$(opened) opened"
+until_true 20 at_least $((storm / 125)) || die "the storm begins" "$(opened) opened"
 { kill -KILL "$AGENT" && wait "$AGENT"; } 2>/dev/null
 holds "the agent was killed in the middle of the storm" alive "$storm_pid"
 before=$(opened 2>/dev/null)

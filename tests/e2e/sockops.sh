@@ -27,10 +27,11 @@ member() { # run COMMAND... in the cgroup and the namespace
 	# shellcheck disable=SC2016 # $1 is the inner shell's
 	bash -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' - "$group" nsenter --net="$NS" "$@"
 }
+size=$(storm_size 20000)
 storm() { # WHAT: inside and outside at once, then compare
-	member "$CONNGEN" -n 20000 -p 20000 -m mixed >"$W/in" &
+	member "$CONNGEN" -n "$size" -p 20000 -m mixed >"$W/in" &
 	local in=$!
-	inside "$CONNGEN" -n 20000 -p 20005 -m mixed >"$W/out" || die "conngen runs outside"
+	inside "$CONNGEN" -n "$size" -p 20005 -m mixed >"$W/out" || die "conngen runs outside"
 	wait $in || die "conngen runs inside the cgroup"
 	settle
 	equal "$1: accepted in the cgroup, none of outside" "$(hops 'hop("srv").opened')" \
