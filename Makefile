@@ -2,6 +2,16 @@
 # fantail: `make` builds build/fantail; see `make help`. Objects live in build/ only.
 # V=1 shows the commands. Reproducible: no path, date or build host ends up in the output.
 
+# make ARCH=arm64: for another machine, with clang, lld and Debian's packages for it. Only from the
+# command line: who builds kernels has an ARCH in the environment.
+ifeq ($(origin ARCH),command line)
+  TRIPLET := $(patsubst $(ARCH):%,%,$(filter $(ARCH):%,arm64:aarch64-linux-gnu amd64:x86_64-linux-gnu))
+  SYSROOT := $(or $(SYSROOT),$(shell scripts/sysroot $(ARCH)),$(error no sysroot for ARCH=$(ARCH)))
+  O ?= build/$(ARCH)
+  CC := clang --target=$(TRIPLET) --sysroot=$(SYSROOT) -fuse-ld=lld -Wno-unused-command-line-argument
+  PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+	PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig pkg-config
+endif
 O ?= build
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -20,9 +30,10 @@ else
   say = @printf '  %-8s %s\n'
 endif
 
-# clang -target bpf forgets the multiarch directory, where asm/types.h is
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-REPRO := -ffile-prefix-map=$(CURDIR)=.
+# clang -target bpf forgets the multiarch directory, where asm/types.h is; this machine's, so that
+# the object is the same for every ARCH
+MULTIARCH := $(shell $(CLANG) -print-multiarch 2>/dev/null)
+REPRO := -ffile-prefix-map=$(CURDIR)=. $(SYSROOT:%=-ffile-prefix-map=%=)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CFLAGS ?= -O2 -g
 INCLUDES := -Iinclude -Iuser -I$(O)
@@ -38,24 +49,26 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lelf -lz -lm
 # PURE: no libbpf, no clock, no tty, no log, no exit; linked into unit tests without -lbpf.
 # SHELL: everything that touches the world. The two lists are documentation.
 MODULES := $(basename $(notdir $(wildcard user/*.c)))
-PURE := $(filter buf tcp addr config config_% discover snapshot snapshot_% limits model metric \
-	metric_% view_%,$(MODULES))
+PURE := $(filter buf tcp addr config config_% discover snapshot snapshot_% scanned model metric \
+	metric_% pair pair_% view_%,$(MODULES))
 SHELL_OBJS := $(filter-out $(PURE),$(MODULES))
 DOORS := tracepoint sockops sockops_nobtf
 
 PURE_OBJS := $(PURE:%=$(O)/user/%.o)
 USER_OBJS := $(PURE_OBJS) $(SHELL_OBJS:%=$(O)/user/%.o)
-SKELS := $(DOORS:%=$(O)/%.skel.h)
+SKELS := $(DOORS:%=$(O)/%.skel.h) $(O)/pair.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all clean help test test-root test-san lint fmt bench install golden
+.PHONY: all clean help test test-root test-san lint fmt bench install golden vmtest
 all: $(O)/fantail
 
 help:
 	@echo 'make            build $(O)/fantail'
+	@echo 'make ARCH=arm64 the same for another machine, into build/arm64'
 	@echo 'make test       unit tests, plain and under sanitizers; needs no root'
 	@echo 'make test-root  BPF and end-to-end tests on this kernel; needs root'
+	@echo 'make vmtest     the tests on kernels 5.10, 6.1, 6.12 and current, under QEMU'
 	@echo 'make lint       formatting, layers, static analysis, man pages'
 	@echo 'make bench      cost and exactness against peers; needs root'
 	@echo 'make golden     rewrite the golden files of the unit tests'
@@ -83,7 +96,7 @@ $(O)/user/%.o: user/%.c | $(O)/user
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # only the probe includes the skeletons
-$(O)/user/probe_load.o: $(SKELS)
+$(O)/user/probe_load.o $(O)/user/probe_pair.o: $(SKELS)
 
 $(O)/fantail: $(USER_OBJS)
 	$(say) LINK $@
@@ -94,6 +107,13 @@ $(O) $(O)/bpf $(O)/user $(O)/unit $(O)/san $(O)/bpftest $(O)/lib:
 
 include tests/tests.mk
 
+vmtest:
+	$(Q)scripts/vmtest
+
+# what `fantail demo --lab` runs
+LAB = scripts/lab scripts/deps scripts/tally tests/e2e/alone tests/e2e/lib.sh \
+	$(shell find tests/lab -type f)
+
 install: $(O)/fantail
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(SYSCONFDIR)/fantail
@@ -101,6 +121,8 @@ install: $(O)/fantail
 	install -m 0644 docs/fantail.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 0644 docs/fantail.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 0644 scripts/fantail.conf.example $(DESTDIR)$(SYSCONFDIR)/fantail/
+	for f in $(LAB); do install -D -m $$([ -x $$f ] && echo 0755 || echo 0644) $$f \
+		$(DESTDIR)$(PREFIX)/share/fantail/$$f; done
 
 clean:
 	rm -rf $(O)

@@ -4,6 +4,8 @@
 #ifndef FT_MAPS_BPF_H
 #define FT_MAPS_BPF_H
 
+#include "fantail_pair.h"
+
 /* Hop rules. Read when a flow opens. Two tables: user space writes the one that is not in
  * force, then switches control.table, so that no flow meets a half-written rule. */
 struct ft_rules rules[2] SEC(".data.rules");
@@ -115,6 +117,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ft_space);
 } ft_spaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FT_MAX_HOPS);
+	__type(key, __u32);
+	__type(value, struct ft_hop_pairs);
+} ft_pairings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ft_pair_totals);
+} ft_pair_loss SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -50,6 +50,8 @@ test-root: $(O)/fantail $(O)/bpftest/tests $(O)/lib/conngen $(O)/lib/queue
 bench: $(O)/fantail $(O)/lib/bench $(O)/lib/conngen
 	$(Q)scripts/bench $(O)
 
+include tests/pair/pair.mk
+
 SOURCES := $(wildcard include/*.h vmlinux/*.h bpf/*.[ch] user/*.[ch] tests/*/*.[ch])
 fmt:
 	clang-format -i $(SOURCES)

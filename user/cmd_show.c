@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "show_flows.h"
 #include "show_limits.h"
+#include "show_pairs.h"
 #include "view.h"
 
 int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet)
@@ -110,6 +111,8 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 		return ft_show_listeners(o, p, r, hop);
 	if (!strcmp(o->argument, "ports"))
 		return ft_show_ports(o, p, r, hop);
+	if (!strcmp(o->argument, "pairs"))
+		return ft_show_pairs(o, p, r, hop);
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(o->argument, words[i]))
 			return print(o, r, i, hop);
@@ -118,14 +121,11 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 
 static int check_words(const struct ft_options *o)
 {
-	static const char *const now[] = {"hops", "edges", "flows", "listeners", "ports", "loss"};
+	static const char *const now[] = {"hops",      "edges", "flows", "pairs",
+					  "listeners", "ports", "loss"};
 	static const char *const sorts[] = {"age", "idle", "unread", "hop", "state", "remote"};
 	bool known = !o->sort;
 
-	if (!strcmp(o->argument, "pairs")) {
-		ft_log(FT_LOG_ERROR, "show pairs is not in this version");
-		return FT_EXIT_UNAVAILABLE;
-	}
 	for (int i = 0; o->sort && i < 6; i++)
 		known = known || !strcmp(o->sort, sorts[i]);
 	if (!known) {
@@ -137,7 +137,7 @@ static int check_words(const struct ft_options *o)
 		if (!strcmp(o->argument, now[i]))
 			return 0;
 	ft_log(FT_LOG_ERROR,
-	       "show what? \"%s\" is not hops, edges, flows, listeners, ports or loss",
+	       "show what? \"%s\" is not hops, edges, flows, pairs, listeners, ports or loss",
 	       o->argument);
 	return FT_EXIT_USAGE;
 }

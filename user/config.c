@@ -24,6 +24,7 @@ void ft_config_default(struct ft_config *c)
 		.max_flows = 262144,
 		.netns = FT_NETNS_ALL,
 		.source = FT_SOURCE_TRACEPOINT,
+		.pairs = true,
 	};
 }
 
@@ -117,17 +118,17 @@ static void set_source(struct ft_config_parser *p, config_setting_t *s)
 		      ft_config_quote(text).text);
 }
 
+static void set_pairs(struct ft_config_parser *p, config_setting_t *s)
+{
+	p->c->pairs = config_setting_get_bool(s);
+}
+
 static const struct ft_config_key keys[] = {
-	{"interval", FT_KEY_STRING, set_interval},
-	{"textfile", FT_KEY_STRING, set_textfile},
-	{"scan", FT_KEY_STRING, set_scan},
-	{"one_shot", FT_KEY_STRING, set_one_shot},
-	{"max_flows", FT_KEY_INT, set_max_flows},
-	{"netns", FT_KEY_STRING, set_netns},
-	{"cgroup", FT_KEY_STRING, set_cgroup},
-	{"source", FT_KEY_STRING, set_source},
-	{"pairs", FT_KEY_BOOL, NULL}, /* reserved */
-	{"quality", FT_KEY_BOOL, NULL},
+	{"interval", FT_KEY_STRING, set_interval}, {"textfile", FT_KEY_STRING, set_textfile},
+	{"scan", FT_KEY_STRING, set_scan},	   {"one_shot", FT_KEY_STRING, set_one_shot},
+	{"max_flows", FT_KEY_INT, set_max_flows},  {"netns", FT_KEY_STRING, set_netns},
+	{"cgroup", FT_KEY_STRING, set_cgroup},	   {"source", FT_KEY_STRING, set_source},
+	{"pairs", FT_KEY_BOOL, set_pairs},	   {"quality", FT_KEY_BOOL, NULL}, /* reserved */
 	{"hops", FT_KEY_LIST, ft_config_hops},
 };
 

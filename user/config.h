@@ -41,6 +41,7 @@ struct ft_config {
 	char cgroup[256]; /* key `cgroup`; "" = none */
 	uint8_t source;	  /* key `source`; default FT_SOURCE_TRACEPOINT */
 	bool source_set;
+	bool pairs;	    /* key `pairs`; default true */
 	unsigned int nhops; /* 0: discover */
 	struct ft_config_hop hop[FT_MAX_HOPS];
 };

@@ -14,9 +14,11 @@
 #include "cleanup.h"
 #include "counting.h"
 #include "counting_discover.h"
+#include "counting_pair.h"
 #include "counting_scan.h"
 #include "exit.h"
 #include "log.h"
+#include "probe_pair_pins.h"
 
 #define SECOND 1000000000ULL
 #define BUDGET 1000 /* a thousandth of a core */
@@ -139,6 +141,8 @@ static bool adopt(struct ft_counting *c, const char *pins)
 			       "adopted the counters pinned in %s: they went on counting", pins);
 			ft_probe_take_over(&c->probe, c->config.interval_ms);
 			ft_probe_get_history(&c->probe, &c->history);
+			c->pins = pins;
+			ft_probe_pair_unpin(pins); /* their programs ended with their agent */
 			if (ft_probe_phase(&c->probe) == FT_PHASE_FILL) /* killed in a walk */
 				ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
 			return true;
@@ -175,6 +179,7 @@ static void pin(struct ft_counting *c, const char *pins)
 {
 	int err = ft_probe_pin(&c->probe, pins);
 
+	c->pins = err ? NULL : pins;
 	if (err)
 		ft_log(FT_LOG_WARN,
 		       "cannot pin the counters in %s (%s): nobody else can look at them, and they "
@@ -358,6 +363,7 @@ int ft_counting_tick(struct ft_counting *c)
 	err = read_counters(c);
 	if (err)
 		return err;
+	ft_counting_pair(c);
 	remember_second(c);
 	run_errands(c);
 	return 0;
@@ -372,6 +378,7 @@ void ft_counting_close(struct ft_counting *c)
 {
 	if (!c)
 		return;
+	ft_counting_pair_close(c); /* before the table that it shares */
 	ft_probe_close(&c->probe);
 	ft_netns_close(&c->ns);
 }

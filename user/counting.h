@@ -36,6 +36,8 @@ struct ft_counting {
 	unsigned int scans;
 	bool suspicious; /* the next scan has to sweep */
 	bool rules_full;
+	const char *pins; /* where the maps are pinned; NULL: nowhere */
+	struct ft_pairing *pairing;
 };
 
 /*

@@ -15,7 +15,7 @@
 
 #include "cleanup.h"
 #include "counting_scan.h"
-#include "limits.h"
+#include "scanned.h"
 #include "log.h"
 
 #define SECOND	    1000000000ULL
@@ -57,15 +57,15 @@ static int look_at_space(void *ctx)
 	if (!netstat || !reserved)
 		return -ENOMEM;
 	if (!read_text("/proc/thread-self/net/netstat", netstat, NETSTAT_MAX)) {
-		if (ft_limits_netstat(netstat, "ListenOverflows", (uint64_t *)&n))
+		if (ft_scanned_netstat(netstat, "ListenOverflows", (uint64_t *)&n))
 			s->listen_overflows = n;
-		if (ft_limits_netstat(netstat, "ListenDrops", (uint64_t *)&n))
+		if (ft_scanned_netstat(netstat, "ListenDrops", (uint64_t *)&n))
 			s->listen_drops = n;
 	}
 	if (read_text("/proc/sys/net/ipv4/ip_local_reserved_ports", reserved, NETSTAT_MAX))
 		reserved[0] = 0;
 	if (!read_text("/proc/sys/net/ipv4/ip_local_port_range", range, sizeof(range)))
-		s->ports = ft_limits_ports(range, reserved);
+		s->ports = ft_scanned_ports(range, reserved);
 	return 0;
 }
 
@@ -136,7 +136,7 @@ static int note_destination(void *ctx, const struct ft_ports_key *key,
 		return 0;
 	l->ports_used = u->used;
 	l->ports_limit = limit;
-	l->ports_exhausted_ns = ft_limits_exhausted_ns(u, limit);
+	l->ports_exhausted_ns = ft_scanned_exhausted_ns(u, limit);
 	return 0;
 }
 
@@ -175,11 +175,11 @@ static void audit(struct ft_counting *c, const struct ft_snapshot *before,
 
 		if (ft_probe_found(&c->probe, number, i, &met))
 			return;
-		limits[i].drift = ft_limits_drift(&before->stats[i], &after->stats[i], &met);
+		limits[i].drift = ft_scanned_drift(&before->stats[i], &after->stats[i], &met);
 		c->suspicious |= limits[i].drift != 0;
 		if (!overflowed(&after->totals))
 			limits[i].drift =
-				ft_limits_repair(drift_before, limits[i].drift, &limits[i]);
+				ft_scanned_repair(drift_before, limits[i].drift, &limits[i]);
 	}
 }
 

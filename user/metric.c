@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "metric.h"
+#include "pair.h"
 
 static double build_info(const struct ft_metric_at *at)
 {
@@ -60,8 +61,33 @@ static double transition(const struct ft_metric_at *at)
 	return at->hop->transition[at->index][at->second];
 }
 
+static double paired_mean(const struct ft_metric_at *at)
+{
+	struct ft_report_paired p;
+
+	ft_report_paired(&at->report->hop[at->edge->to], &p);
+	return p.mean;
+}
+
+/* Only where the mean is told: an interval has no numerator. */
+static double paired_flows(const struct ft_metric_at *at)
+{
+	const struct ft_hop_pairs *p = &at->report->hop[at->edge->to].pairs;
+
+	if (isnan(paired_mean(at)))
+		return NAN;
+	return at->index ? p->flows : p->partners;
+}
+
+static double exchanges(const struct ft_metric_at *at)
+{
+	return at->hop->pairs.role != FT_PAIR_NONE ? at->hop->pairs.exchanges : NAN;
+}
+
 static double fanout(const struct ft_metric_at *at)
 {
+	if (at->index == 2)
+		return paired_mean(at);
 	return at->index ? at->edge->flow[FT_1M] : at->edge->stock;
 }
 
@@ -170,12 +196,22 @@ const struct ft_metric ft_metrics[] = {
 	 "How long closed connections had been open; preexisting ones are left out.", NULL, false},
 	{"fantail_fanout_ratio", FT_GAUGE, FT_PER_RATIO, "ratio",
 	 "Connections of hop `to` for each of hop `from`: open now (stock), opened in the last "
-	 "minute (flow). NaN without a denominator; over a fleet divide fantail_fanout_flows.",
+	 "minute (flow), that carried its bytes (paired). NaN without a denominator; over a fleet "
+	 "divide fantail_fanout_flows.",
 	 fanout, false},
 	{"fantail_fanout_flows", FT_SUMMARY, FT_PER_EDGE, "flows",
 	 "Open connections of an edge, to be added up before dividing: _sum of hop `to`, _count "
 	 "of hop `from`. Both are gauges: use them without rate().",
 	 fanout_flows, false},
+	{"fantail_paired_flows", FT_SUMMARY, FT_PER_EDGE, "flows",
+	 "Pairs, to be added up before dividing: _count connections of hop `from`, _sum distinct "
+	 "connections of hop `to` that carried their bytes, since pairing began.",
+	 paired_flows, true},
+	{"fantail_exchanges_total", FT_COUNTER, FT_PER_HOP, "exchanges",
+	 "Turns from sending to receiving: about the requests of HTTP/1.", exchanges, true},
+	{"fantail_queue_wait_seconds", FT_HISTOGRAM, FT_PER_WAIT, "seconds",
+	 "From ESTABLISHED to the first backend connection that served the connection.", NULL,
+	 true},
 	{"fantail_peers", FT_GAUGE, FT_PER_HOP, "peers",
 	 "Distinct remote addresses that hold a connection of the accept hop now.", peers, true},
 	{"fantail_hop_limit", FT_GAUGE, FT_PER_HOP, "flows", "Places of the hop, as configured.",
@@ -227,7 +263,7 @@ bool ft_metric_state_exported(unsigned int side, unsigned int state_number)
 {
 	static const bool known[FT_NSTATES] = {
 		[FT_ESTABLISHED] = true, [FT_FIN_WAIT1] = true, [FT_FIN_WAIT2] = true,
-		[FT_CLOSE_WAIT] = true,	 [FT_LAST_ACK] = true,	[FT_TIME_WAIT] = true,
+		[FT_CLOSE_WAIT] = true,	 [FT_TIME_WAIT] = true,
 	};
 
 	if (state_number == FT_SYN_SENT)
@@ -246,7 +282,6 @@ bool ft_metric_transition_exported(unsigned int side, unsigned int from, unsigne
 		{FT_CONNECT, FT_SYN_SENT, FT_ESTABLISHED},
 		{FT_NSIDES, FT_ESTABLISHED, FT_FIN_WAIT1},
 		{FT_NSIDES, FT_ESTABLISHED, FT_CLOSE_WAIT},
-		{FT_NSIDES, FT_ESTABLISHED, FT_CLOSE},
 	};
 
 	for (unsigned int i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
@@ -256,7 +291,7 @@ bool ft_metric_transition_exported(unsigned int side, unsigned int from, unsigne
 	return false;
 }
 
-/* 1 s: no reuse at all. 75 s: NGINX's keep-alive. 350 s: the NLB's idle timeout. 600 s. */
-const unsigned int ft_metric_lifetime_bounds[] = {2, 7, 11, 12};
+/* 75 s: NGINX's keep-alive. 350 s: the NLB's idle timeout. 600 s. */
+const unsigned int ft_metric_lifetime_bounds[] = {7, 11, 12};
 const unsigned int ft_metric_nlifetime_bounds =
 	sizeof(ft_metric_lifetime_bounds) / sizeof(ft_metric_lifetime_bounds[0]);

@@ -19,9 +19,10 @@ enum ft_metric_scope {
 	FT_PER_STATE,	   /* every hop and exported state: hop, state */
 	FT_PER_TRANSITION, /* every hop and exported transition: hop, from, to */
 	FT_PER_LIFETIME,   /* every hop: hop, le; a histogram */
-	FT_PER_RATIO,	   /* every edge: from, to, kind (index 0 stock, 1 flow) */
-	FT_PER_EDGE,	   /* every edge: from, to; a summary (index 0 sum, 1 count) */
-	FT_PER_LOSS,	   /* every enum ft_loss: reason */
+	FT_PER_RATIO, /* every edge: from, to, kind (index 0 stock, 1 flow, 2 paired, if told) */
+	FT_PER_EDGE,  /* every edge: from, to; a summary (index 0 sum, 1 count) */
+	FT_PER_WAIT,  /* every accept hop that is paired: hop, le; a histogram */
+	FT_PER_LOSS,  /* every enum ft_loss: reason */
 	FT_NSCOPES
 };
 
@@ -53,8 +54,8 @@ const char *ft_metric_type_name(enum ft_metric_type type); /* "gauge", … */
 /* The states that are exported on this side: accepted flows are never in SYN_SENT. */
 bool ft_metric_state_exported(unsigned int side, unsigned int state);
 
-/* The transitions that are exported: how a flow of this side arrives, and how it begins to end.
- * What follows can be told from those and the states. */
+/* The transitions that are exported: how a flow of this side arrives, and who begins to end it.
+ * The rest can be told from those, from closed and from the states. */
 bool ft_metric_transition_exported(unsigned int side, unsigned int from, unsigned int to);
 
 /* Bounds of the exported lifetime histogram: some of the counted ones, because series are

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "pair.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -128,6 +129,7 @@ static void build_hop(const struct ft_snapshot *s, unsigned int i, struct ft_rep
 		ret->lifetime_count += st->lifetime[b];
 	ret->lifetime_sum_seconds = (double)st->lifetime_sum_ns / NS_PER_S;
 	ret->peers = s->peers[i];
+	ret->pairs = s->pairs[i];
 	ret->keepalive_seconds = d->keepalive_ms / 1000.0;
 	ret->one_shot = st->one_shot;
 	ret->one_shot_share = ratio((double)st->one_shot, (double)ft_hop_closed(st));
@@ -305,6 +307,8 @@ static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 		r->loss_total += s->totals.loss[i];
 	}
 	r->rescued = s->totals.rescued;
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		r->pair_loss[i] = s->pair_loss.loss[i];
 }
 
 void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, struct ft_report *ret)
@@ -325,6 +329,43 @@ void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, str
 }
 
 /* --- what to say of it --- */
+
+static double share(uint64_t thousandths)
+{
+	return thousandths >= FT_PAIR_NO_SHARE ? NAN : (double)thousandths / 1000;
+}
+
+void ft_report_paired(const struct ft_report_hop *to, struct ft_report_paired *ret)
+{
+	const struct ft_hop_pairs *p = &to->pairs;
+
+	*ret = (struct ft_report_paired){
+		.known = p->role == FT_PAIR_B && p->class != FT_PAIR_UNKNOWN,
+		.pairable = p->class > FT_PAIR_NOT,
+		.mean = NAN,
+		.low = NAN,
+		.high = NAN,
+		.confidence = share(p->confidence),
+		.coverage = share(p->coverage),
+		.reuse_mean = NAN,
+	};
+	if (!ret->known || !ret->pairable)
+		return;
+	ret->reuse_mean = ratio((double)p->reuse_partners, (double)p->reuse_flows);
+	if (p->class == FT_PAIR_INTERVAL) {
+		ret->low = share(p->mean_low);
+		ret->high = share(p->mean_high);
+		return;
+	}
+	ret->mean = ret->low = ret->high = ratio((double)p->partners, (double)p->flows);
+}
+
+double ft_report_flows_per_exchange(const struct ft_report_hop *h)
+{
+	if (h->pairs.role == FT_PAIR_NONE)
+		return NAN;
+	return ratio((double)minus(h->opened, h->pairs.opened_before), (double)h->pairs.exchanges);
+}
 
 uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i)
 {

@@ -21,7 +21,7 @@ static const struct {
 	[FT_CMD_TOP] = {"top", NULL,
 			"live view (also without a command); a plain table if not a tty"},
 	[FT_CMD_AGENT] = {"agent", NULL, "count, audit, and write the Prometheus textfile"},
-	[FT_CMD_SHOW] = {"show", "hops|edges|flows|listeners|ports|loss",
+	[FT_CMD_SHOW] = {"show", "hops|edges|flows|pairs|listeners|ports|loss",
 			 "one answer from the running agent"},
 	[FT_CMD_DISCOVER] = {"discover", NULL,
 			     "print the configuration for what runs on this host"},
@@ -53,6 +53,7 @@ enum option_id {
 	OPT_LIMIT,
 	OPT_ONCE,
 	OPT_REPLAY,
+	OPT_LAB,
 	OPT_VERSION,
 };
 
@@ -89,6 +90,8 @@ static const struct {
 	{OPT_ONCE, "once", NULL, ON(FT_CMD_TOP) | ON(FT_CMD_DEMO),
 	 "print one plain table and exit"},
 	{OPT_REPLAY, "replay", "FILE", ON(FT_CMD_TOP), "show a recording"},
+	{OPT_LAB, "lab", NULL, ON(FT_CMD_DEMO),
+	 "a whole service of real servers instead, in which one hop multiplies, then another"},
 	{OPT_VERBOSE, "verbose", NULL, ALL, "say more; twice: what libbpf says, too"},
 	{OPT_HELP, "help", NULL, ALL, "print help"},
 	{OPT_VERSION, "version", NULL, ALL, "print the version"},
@@ -247,6 +250,9 @@ static int set(struct ft_options *o, int id, const char *arg)
 		return 0;
 	case OPT_ONCE:
 		o->once = true;
+		return 0;
+	case OPT_LAB:
+		o->lab = true;
 		return 0;
 	case OPT_VERBOSE:
 		o->verbosity++;

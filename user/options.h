@@ -31,7 +31,7 @@ struct ft_options {
 	uint32_t max_flows;	      /* 0: not given */
 	uint32_t limit;		      /* rows; 0: all */
 	int source;		      /* enum ft_source; -1 not given */
-	bool json, once, keep, help;
+	bool json, once, keep, lab, help;
 	int verbosity;
 };
 

@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "fantail.h"
+#include "fantail_pair.h"
 #include "snapshot.h"
 
 #define FT_DEFAULT_PINS "/sys/fs/bpf/fantail"
@@ -38,6 +39,8 @@ enum ft_map {
 	FT_MAP_LIMITS,
 	FT_MAP_SPACES,
 	FT_MAP_PORTS_USED,
+	FT_MAP_PAIRINGS,
+	FT_MAP_PAIR_LOSS,
 	FT_NMAPS
 };
 enum ft_link {
@@ -118,6 +121,10 @@ int ft_probe_get_scan(const struct ft_probe *p, struct ft_scan *ret);
 int ft_probe_put_scan(struct ft_probe *p, const struct ft_scan *scan);
 int ft_probe_get_limits(const struct ft_probe *p, uint32_t hop, struct ft_hop_limits *ret);
 int ft_probe_put_limits(struct ft_probe *p, uint32_t hop, const struct ft_hop_limits *limits);
+int ft_probe_get_pairs(const struct ft_probe *p, uint32_t hop, struct ft_hop_pairs *ret);
+int ft_probe_put_pairs(struct ft_probe *p, uint32_t hop, const struct ft_hop_pairs *pairs);
+int ft_probe_get_pair_loss(const struct ft_probe *p, struct ft_pair_totals *ret);
+int ft_probe_put_pair_loss(struct ft_probe *p, const struct ft_pair_totals *loss);
 int ft_probe_put_space(struct ft_probe *p, uint32_t netns, const struct ft_space *space);
 int ft_probe_drop_space(struct ft_probe *p, uint32_t netns);
 int ft_probe_drop_ports(struct ft_probe *p, const struct ft_ports_key *key);
@@ -131,6 +138,7 @@ void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops);
 /* Call fn for every open flow; stops and returns fn's value when it is not 0. */
 typedef int (*ft_flow_fn)(void *ctx, uint64_t key, const struct ft_flow *flow);
 int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx);
+int ft_probe_flow(const struct ft_probe *p, uint64_t key, struct ft_flow *ret); /* one of them */
 typedef int (*ft_listener_fn)(void *ctx, uint64_t key, const struct ft_listener *l);
 int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx);
 typedef int (*ft_ports_fn)(void *ctx, const struct ft_ports_key *key,

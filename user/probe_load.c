@@ -29,6 +29,7 @@ static const char *const map_names[] = {
 	[FT_MAP_WALKED] = "ft_walked",	    [FT_MAP_SCANS] = "ft_scans",
 	[FT_MAP_SCAN] = "ft_scan",	    [FT_MAP_LIMITS] = "ft_limits",
 	[FT_MAP_SPACES] = "ft_spaces",	    [FT_MAP_PORTS_USED] = "ft_ports_used",
+	[FT_MAP_PAIRINGS] = "ft_pairings",  [FT_MAP_PAIR_LOSS] = "ft_pair_loss",
 };
 _Static_assert(sizeof(map_names) / sizeof(map_names[0]) == FT_NMAPS, "a map has no name");
 

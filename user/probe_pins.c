@@ -12,17 +12,19 @@
 #include <unistd.h>
 
 #include "probe.h"
+#include "probe_pair_pins.h"
 
 static const char *const map_pins[] = {
-	[FT_MAP_FLOWS] = "flows",     [FT_MAP_STATS] = "stats",
-	[FT_MAP_TOTALS] = "totals",   [FT_MAP_LISTENERS] = "listeners",
-	[FT_MAP_PORTS] = "ports",     [FT_MAP_CANDIDATES] = "candidates",
-	[FT_MAP_META] = "meta",	      [FT_MAP_HOPS] = "hops",
-	[FT_MAP_HISTORY] = "history", [FT_MAP_RULES] = "rules",
-	[FT_MAP_CONTROL] = "control", [FT_MAP_OWNERS] = "owners",
-	[FT_MAP_WALKED] = "walked",   [FT_MAP_SCANS] = "scans",
-	[FT_MAP_SCAN] = "scan",	      [FT_MAP_LIMITS] = "limits",
-	[FT_MAP_SPACES] = "spaces",   [FT_MAP_PORTS_USED] = "ports_used",
+	[FT_MAP_FLOWS] = "flows",	[FT_MAP_STATS] = "stats",
+	[FT_MAP_TOTALS] = "totals",	[FT_MAP_LISTENERS] = "listeners",
+	[FT_MAP_PORTS] = "ports",	[FT_MAP_CANDIDATES] = "candidates",
+	[FT_MAP_META] = "meta",		[FT_MAP_HOPS] = "hops",
+	[FT_MAP_HISTORY] = "history",	[FT_MAP_RULES] = "rules",
+	[FT_MAP_CONTROL] = "control",	[FT_MAP_OWNERS] = "owners",
+	[FT_MAP_WALKED] = "walked",	[FT_MAP_SCANS] = "scans",
+	[FT_MAP_SCAN] = "scan",		[FT_MAP_LIMITS] = "limits",
+	[FT_MAP_SPACES] = "spaces",	[FT_MAP_PORTS_USED] = "ports_used",
+	[FT_MAP_PAIRINGS] = "pairings", [FT_MAP_PAIR_LOSS] = "pair_loss",
 };
 static const char *const link_pins[] = {
 	[FT_LINK_STATE] = "link_state", [FT_LINK_STATE_AGAIN] = "link_state_again",
@@ -145,6 +147,8 @@ static bool fits(int fd, enum ft_map map)
 		[FT_MAP_LIMITS] = sizeof(struct ft_hop_limits),
 		[FT_MAP_SPACES] = sizeof(struct ft_space),
 		[FT_MAP_PORTS_USED] = sizeof(struct ft_ports_used),
+		[FT_MAP_PAIRINGS] = sizeof(struct ft_hop_pairs),
+		[FT_MAP_PAIR_LOSS] = sizeof(struct ft_pair_totals),
 	};
 	struct bpf_map_info info = {0};
 	uint32_t len = sizeof(info);
@@ -199,7 +203,8 @@ static int clear(const char *dir, bool remove)
 	if (!is_bpffs(dir))
 		return 0;
 	n = clear_names(dir, link_pins, FT_NLINKS, remove) +
-	    clear_names(dir, map_pins, FT_NMAPS, remove);
+	    clear_names(dir, map_pins, FT_NMAPS, remove) +
+	    clear_names(dir, ft_probe_pair_pins, FT_NPROBE_PAIR_PINS, remove);
 	if (remove && n)
 		rmdir(dir); /* fails if somebody else keeps names there */
 	return n;

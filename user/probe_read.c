@@ -88,6 +88,10 @@ static int read_scan(const struct ft_probe *p, struct ft_snapshot *s)
 
 	for (uint32_t i = 0; !err && i < s->nhops; i++)
 		err = ft_probe_get_limits(p, i, &s->limits[i]);
+	for (uint32_t i = 0; !err && i < s->nhops; i++)
+		err = ft_probe_get_pairs(p, i, &s->pairs[i]);
+	if (!err)
+		err = ft_probe_get_pair_loss(p, &s->pair_loss);
 	for (uint32_t i = 0; !err && s->scan.number && i < s->nhops; i++)
 		err = ft_probe_found(p, s->scan.number, i, &s->found[i]);
 	return err;
@@ -219,6 +223,11 @@ int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx)
 	struct call c = {(void *)fn, ctx};
 
 	return walk(p->map[FT_MAP_FLOWS], sizeof(uint64_t), sizeof(struct ft_flow), call_flow, &c);
+}
+
+int ft_probe_flow(const struct ft_probe *p, uint64_t key, struct ft_flow *ret)
+{
+	return bpf_map_lookup_elem(p->map[FT_MAP_FLOWS], &key, ret) ? -errno : 0;
 }
 
 static int call_listener(void *ctx, const void *key, const void *value)

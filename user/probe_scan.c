@@ -38,6 +38,30 @@ int ft_probe_put_limits(struct ft_probe *p, uint32_t hop, const struct ft_hop_li
 	return bpf_map_update_elem(p->map[FT_MAP_LIMITS], &hop, limits, BPF_ANY) ? -errno : 0;
 }
 
+int ft_probe_get_pairs(const struct ft_probe *p, uint32_t hop, struct ft_hop_pairs *ret)
+{
+	return bpf_map_lookup_elem(p->map[FT_MAP_PAIRINGS], &hop, ret) ? -errno : 0;
+}
+
+int ft_probe_put_pairs(struct ft_probe *p, uint32_t hop, const struct ft_hop_pairs *pairs)
+{
+	return bpf_map_update_elem(p->map[FT_MAP_PAIRINGS], &hop, pairs, BPF_ANY) ? -errno : 0;
+}
+
+int ft_probe_get_pair_loss(const struct ft_probe *p, struct ft_pair_totals *ret)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(p->map[FT_MAP_PAIR_LOSS], &zero, ret) ? -errno : 0;
+}
+
+int ft_probe_put_pair_loss(struct ft_probe *p, const struct ft_pair_totals *loss)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(p->map[FT_MAP_PAIR_LOSS], &zero, loss, BPF_ANY) ? -errno : 0;
+}
+
 int ft_probe_put_space(struct ft_probe *p, uint32_t netns, const struct ft_space *space)
 {
 	return bpf_map_update_elem(p->map[FT_MAP_SPACES], &netns, space, BPF_ANY) ? -errno : 0;

@@ -50,6 +50,7 @@ struct ft_report_hop {
 	struct ft_hop_scan found;
 	struct ft_hop_limits limits;
 	struct ft_report_places places; /* if limit is not 0 */
+	struct ft_hop_pairs pairs;	/* role NONE: pairing has nothing to say of it */
 	int64_t held_check; /* active minus that of the one hop with a limit behind it; -1 none */
 };
 
@@ -80,6 +81,7 @@ struct ft_report {
 	uint64_t loss[FT_NLOSS];
 	uint64_t loss_total;
 	uint64_t rescued;
+	uint64_t pair_loss[FT_NPAIR_LOSS]; /* what pairing had no room for, or missed */
 	bool scanned; /* false: no scan has ended yet, or the source has none */
 	double scan_seconds, scan_period_seconds, scan_age_seconds;
 	uint64_t scan_sockets;
@@ -87,6 +89,20 @@ struct ft_report {
 
 /* A ratio from here on is a multiplier worth naming. */
 #define FT_RATIO_HIGH 1.5
+
+/* What pairing says of the edge that ends in the hop; NAN: nothing. Low and high are apart when it
+ * can only tell an interval. */
+struct ft_report_paired {
+	bool known;    /* pairing looks at this edge, and has seen enough to judge */
+	bool pairable; /* its programs tell; else there is only the confidence */
+	double mean;   /* distinct flows of `to` per flow of `from`; NAN unless exact */
+	double low, high;
+	double confidence, coverage; /* 0..1 */
+	double reuse_mean;	     /* distinct flows of `from` per flow of `to` */
+};
+void ft_report_paired(const struct ft_report_hop *to, struct ft_report_paired *ret);
+/* New flows of the hop per exchange on them, since pairing began: 1 when none is used twice. */
+double ft_report_flows_per_exchange(const struct ft_report_hop *h);
 
 /* Flows of the hop without a byte for longer than bound i of FT_IDLE_BOUNDS_S. */
 uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i);

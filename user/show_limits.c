@@ -7,7 +7,7 @@
 
 #include "cleanup.h"
 #include "exit.h"
-#include "limits.h"
+#include "scanned.h"
 #include "log.h"
 #include "show_limits.h"
 #include "view.h"
@@ -171,7 +171,7 @@ static int print_ports(const struct lists *l, size_t i, bool json, struct ft_buf
 		.used = &row->used,
 		.hop = hop ? hop : "?",
 		.limit = row->limit,
-		.exhausted_ns = ft_limits_exhausted_ns(&row->used, row->limit),
+		.exhausted_ns = ft_scanned_exhausted_ns(&row->used, row->limit),
 	};
 
 	if (json)

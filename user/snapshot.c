@@ -171,7 +171,7 @@ static json_t *hop_to_json(const struct ft_snapshot *s, unsigned int i)
 	const struct ft_hop_stats *st = &s->stats[i];
 
 	return json_pack(
-		"{s:o,s:o,s:o,s:s,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+		"{s:o,s:o,s:o,s:s,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 		"name", text(d->name, sizeof(d->name)), "port", text(d->port, sizeof(d->port)),
 		"process", text(d->process, sizeof(d->process)), "side", ft_side_name(d->side),
 		"from", (int)d->from, "discovered", !!d->discovered, "limit", number(d->limit),
@@ -182,7 +182,8 @@ static json_t *hop_to_json(const struct ft_snapshot *s, unsigned int i)
 		number(st->lifetime_sum_ns), "transitions", transitions(st), "keepalive_ms",
 		number(d->keepalive_ms), "one_shot", number(st->one_shot), "found",
 		numbers((const __u64 *)&s->found[i], WORDS(ft_hop_scan)), "limits",
-		limits(&s->limits[i]));
+		limits(&s->limits[i]), "pairs",
+		numbers((const __u64 *)&s->pairs[i], WORDS(ft_hop_pairs)));
 }
 
 static json_t *hops_to_json(const struct ft_snapshot *s)
@@ -211,13 +212,14 @@ char *ft_snapshot_to_json(const struct ft_snapshot *s)
 	json_t *root;
 	char *ret;
 
-	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:o,s:{s:o,s:o}}", "schema",
+	root = json_pack("{s:i,s:o,s:o,s:o,s:o,s:o,s:s,s:b,s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "schema",
 			 FT_SNAPSHOT_SCHEMA, "mono_ns", number(s->mono_ns), "real_ns",
 			 number(s->real_ns), "start_ns", number(s->start_ns), "host",
 			 text(s->host, sizeof(s->host)), "version",
 			 text(s->version, sizeof(s->version)), "source", ft_source_name(s->source),
 			 "counting", !!s->counting, "max_flows", number(s->max_flows), "hops",
-			 hops_to_json(s), "scan", scan(&s->scan), "totals", "loss", losses(t),
+			 hops_to_json(s), "scan", scan(&s->scan), "pair_loss",
+			 numbers(s->pair_loss.loss, FT_NPAIR_LOSS), "totals", "loss", losses(t),
 			 "rescued", number(t->rescued));
 	ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);

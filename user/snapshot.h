@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "fantail.h"
+#include "fantail_pair.h"
 
 #define FT_PEERS_UNKNOWN UINT32_MAX
 
@@ -27,6 +28,8 @@ struct ft_snapshot {
 	struct ft_scan scan;			  /* the last complete one; number 0: none yet */
 	struct ft_hop_scan found[FT_MAX_HOPS];	  /* by it */
 	struct ft_hop_limits limits[FT_MAX_HOPS]; /* drift, ports, files */
+	struct ft_pair_totals pair_loss;
+	struct ft_hop_pairs pairs[FT_MAX_HOPS];
 };
 
 /* Flows open now: preexisting + opened - closed; never negative. */

@@ -175,6 +175,7 @@ static void read_hop(struct reader *rd, const json_t *o, struct ft_snapshot *s, 
 	st->one_shot = get(rd, o, "one_shot", INT64_MAX);
 	get_numbers(rd, o, "found", (__u64 *)&s->found[i], sizeof(s->found[i]) / sizeof(__u64));
 	get_limits(rd, json_object_get(o, "limits"), &s->limits[i]);
+	get_numbers(rd, o, "pairs", (__u64 *)&s->pairs[i], sizeof(s->pairs[i]) / sizeof(__u64));
 }
 
 static void read_hops(struct reader *rd, const json_t *array, struct ft_snapshot *s)
@@ -232,6 +233,7 @@ static void read_root(struct reader *rd, const json_t *root, struct ft_snapshot 
 	s->max_flows = get(rd, root, "max_flows", UINT32_MAX);
 	read_hops(rd, json_object_get(root, "hops"), s);
 	get_scan(rd, json_object_get(root, "scan"), &s->scan);
+	get_numbers(rd, root, "pair_loss", s->pair_loss.loss, FT_NPAIR_LOSS);
 	get_losses(rd, json_object_get(totals, "loss"), &s->totals);
 	s->totals.rescued = get(rd, totals, "rescued", INT64_MAX);
 }

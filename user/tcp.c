@@ -64,6 +64,13 @@ static const char *const loss_name[] = {
 };
 COVERS(loss_name, FT_NLOSS);
 
+static const char *const pair_loss_name[] = {
+	[FT_PAIR_LOSS_FLOWS_FULL] = "flows_full",     [FT_PAIR_LOSS_EDGES_FULL] = "edges_full",
+	[FT_PAIR_LOSS_THREADS_FULL] = "threads_full", [FT_PAIR_LOSS_CLOSED_FULL] = "closed_full",
+	[FT_PAIR_LOSS_QUEUE_FULL] = "queue_full",     [FT_PAIR_LOSS_MISSED_CLOSE] = "missed_close",
+};
+COVERS(pair_loss_name, FT_NPAIR_LOSS);
+
 static const char *const loss_help[] = {
 	[FT_LOSS_TABLE_FULL] = "Flows counted without an entry: the flow table is full, "
 			       "raise max_flows.",
@@ -113,6 +120,11 @@ const char *ft_closed_name(unsigned int reason)
 const char *ft_failed_name(unsigned int reason)
 {
 	return NAME_OF(failed_name, reason);
+}
+
+const char *ft_pair_loss_name(unsigned int reason)
+{
+	return NAME_OF(pair_loss_name, reason);
 }
 
 const char *ft_loss_name(unsigned int reason)

@@ -88,6 +88,15 @@ void ft_view_ports_text(const struct ft_view_ports *p, struct ft_buf *out);
 void ft_view_ports_header(struct ft_buf *out);
 int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_buf *out);
 void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_buf *out);
+struct ft_view_pair {
+	const struct ft_flow *a, *b;
+	const char *a_hop, *b_hop;
+	uint64_t writes, first_ns, last_ns; /* CLOCK_MONOTONIC */
+	uint64_t mono_ns, real_ns;	    /* now */
+};
+int ft_view_pair_json(const struct ft_view_pair *v, struct ft_buf *out);
+void ft_view_pair_text(const struct ft_view_pair *v, struct ft_buf *out);
+void ft_view_pair_header(struct ft_buf *out);
 /* What a list begins with: {"schema":…,…,"NAME":[ and no newline. */
 void ft_view_list_begin(const struct ft_report *r, const char *name, struct ft_buf *out);
 

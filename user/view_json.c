@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "pair.h"
 #include "tcp.h"
 #include "view.h"
 
@@ -174,6 +175,38 @@ static json_t *found(const struct ft_report *r, const struct ft_report_hop *h)
 			 use_of(h->limits.files_used, h->limits.files_limit));
 }
 
+static json_t *queue_wait(const struct ft_hop_pairs *p)
+{
+	static const unsigned int bounds_ms[] = FT_PAIR_WAIT_BOUNDS_MS;
+	json_t *buckets = p->role == FT_PAIR_A ? json_array() : NULL;
+	uint64_t below = 0;
+
+	if (!buckets)
+		return json_null();
+	for (unsigned int i = 0; i < FT_NPAIR_WAIT - 1; i++) {
+		below += p->wait[i];
+		json_array_append_new(
+			buckets, json_pack("[o,o]", real(bounds_ms[i] / 1000.0), number(below)));
+	}
+	return json_pack("{s:o,s:o,s:o}", "buckets", buckets, "sum", real(p->wait_sum_ns / 1e9),
+			 "count", number(below + p->wait[FT_NPAIR_WAIT - 1]));
+}
+
+/* What only the reading and writing of processes tells; null where it is not looked at. */
+static json_t *used(const struct ft_report_hop *h)
+{
+	const struct ft_hop_pairs *p = &h->pairs;
+	bool known = p->role != FT_PAIR_NONE;
+
+	return json_pack(
+		"{s:o,s:o,s:o}", "exchanges", count_if(known, p->exchanges), "single_exchange",
+		known ? json_pack("{s:o,s:o,s:o}", "flows", number(p->single), "of",
+				  number(p->used), "share",
+				  p->used ? real((double)p->single / p->used) : json_null())
+		      : json_null(),
+		"queue_wait_seconds", queue_wait(p));
+}
+
 static json_t *counted(const struct ft_report *r, const struct ft_report_hop *h)
 {
 	bool peers = h->side == FT_ACCEPT && h->peers != FT_PEERS_UNKNOWN;
@@ -192,27 +225,71 @@ static json_t *counted(const struct ft_report *r, const struct ft_report_hop *h)
 
 static json_t *hop(const struct ft_report *r, const struct ft_report_hop *h)
 {
-	json_t *o = counted(r, h), *more = found(r, h);
-	int bad = !o || !more || json_object_update(o, more);
+	json_t *o = counted(r, h), *more = found(r, h), *use = used(h);
+	int bad = !o || !more || !use || json_object_update(o, more) || json_object_update(o, use);
 
 	json_decref(more);
+	json_decref(use);
 	if (!bad)
 		return o;
 	json_decref(o);
 	return NULL;
 }
 
+static const unsigned int fanout_bounds[] = FT_PAIR_FANOUT_BOUNDS;
+
+/* Flows of `from` by their number of distinct partners, at most the key; what none has is left
+ * out, and so are those that have had none. */
+static json_t *fanout(const struct ft_hop_pairs *p)
+{
+	json_t *o = json_object();
+	char name[16];
+	int bad = !o;
+
+	for (unsigned int i = 1; i < FT_NPAIR_FANOUT; i++) {
+		if (i < FT_NPAIR_FANOUT - 1)
+			snprintf(name, sizeof(name), "%u", fanout_bounds[i]);
+		else
+			snprintf(name, sizeof(name), "+Inf");
+		if (p->fanout[i])
+			bad |= json_object_set_new(o, name, number(p->fanout[i]));
+	}
+	if (!bad)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static json_t *paired(const struct ft_report_hop *to)
+{
+	struct ft_report_paired p;
+
+	ft_report_paired(to, &p);
+	if (!p.known)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "mean",
+			 real(p.mean), "max", count_if(p.pairable, to->pairs.max), "histogram",
+			 p.pairable ? fanout(&to->pairs) : json_null(), "coverage",
+			 real(p.coverage), "confidence", real(p.confidence), "pairable", p.pairable,
+			 "low", real(p.low), "high", real(p.high), "flows",
+			 count_if(p.pairable, to->pairs.flows), "partners",
+			 count_if(p.pairable, to->pairs.partners), "reuse", "mean",
+			 real(p.reuse_mean), "max", count_if(p.pairable, to->pairs.reuse_max));
+}
+
 static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
 {
+	const struct ft_report_hop *to = &r->hop[e->to];
 	json_t *flow = windows(e->flow);
 
 	if (json_object_set_new(flow, "start", real(e->flow_start))) {
 		json_decref(flow);
 		flow = NULL;
 	}
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:n}", "from", text(r->hop[e->from].name), "to",
-			 text(r->hop[e->to].name), "stock", real(e->stock), "flow", flow, "renewal",
-			 windows(e->renewal), "paired");
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "from", text(r->hop[e->from].name), "to",
+			 text(to->name), "stock", real(e->stock), "flow", flow, "renewal",
+			 windows(e->renewal), "flows_per_exchange",
+			 real(ft_report_flows_per_exchange(to)), "paired", paired(to));
 }
 
 /* --- lists --- */
@@ -288,8 +365,9 @@ static json_t *body(const struct ft_report *r, enum ft_show what, int only)
 	if (what == FT_SHOW_EDGES)
 		return json_pack("{s:o}", "edges", edges(r, only));
 	if (what == FT_SHOW_LOSS)
-		return json_pack("{s:o,s:o,s:{s:o,s:o}}", "loss",
-				 named(r->loss, ft_loss_name, FT_NLOSS), "rescued",
+		return json_pack("{s:o,s:o,s:o,s:{s:o,s:o}}", "loss",
+				 named(r->loss, ft_loss_name, FT_NLOSS), "pair_loss",
+				 named(r->pair_loss, ft_pair_loss_name, FT_NPAIR_LOSS), "rescued",
 				 number(r->rescued), "table", "entries", number(r->table_entries),
 				 "max", number(r->max_flows));
 	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "hops", hops(r, only), "edges", edges(r, only),

@@ -171,3 +171,61 @@ void ft_view_ports_text(const struct ft_view_ports *v, struct ft_buf *out)
 		snprintf(full, sizeof(full), "%.0fs", (double)v->exhausted_ns / 1e9);
 	ft_buf_printf(out, PORTS, hop, local, remote, used, time_wait, limit, full, netns);
 }
+
+/* --- pairs --- */
+
+static json_t *end_of(const char *hop, const struct ft_flow *f)
+{
+	return json_pack("{s:o,s:o,s:o}", "hop", text(hop), "local", endpoint(f->laddr, f->lport),
+			 "remote", endpoint(f->raddr, f->rport));
+}
+
+static json_t *time_of(const struct ft_view_pair *v, uint64_t mono_ns)
+{
+	uint64_t age = v->mono_ns > mono_ns ? v->mono_ns - mono_ns : 0;
+	char time[32];
+
+	ft_time_format(v->real_ns > age ? v->real_ns - age : 0, time);
+	return json_string(time);
+}
+
+int ft_view_pair_json(const struct ft_view_pair *v, struct ft_buf *out)
+{
+	return add(json_pack("{s:o,s:o,s:I,s:o,s:o}", "a", end_of(v->a_hop, v->a), "b",
+			     end_of(v->b_hop, v->b), "writes", (json_int_t)v->writes, "first",
+			     time_of(v, v->first_ns), "last", time_of(v, v->last_ns)),
+		   out);
+}
+
+#define PAIR "%-12s  %-24s  %-24s  %-12s  %-24s  %-24s  %8s  %8s  %8s\n"
+
+void ft_view_pair_header(struct ft_buf *out)
+{
+	ft_buf_printf(out, PAIR, "A", "PEER", "LOCAL", "B", "LOCAL", "REMOTE", "WRITES", "SINCE",
+		      "LAST");
+}
+
+static void put_age(const struct ft_view_pair *v, uint64_t mono_ns, char ret[24])
+{
+	uint64_t age = v->mono_ns > mono_ns ? v->mono_ns - mono_ns : 0;
+
+	snprintf(ret, 24, "%.1fs", (double)age / 1e9);
+}
+
+void ft_view_pair_text(const struct ft_view_pair *v, struct ft_buf *out)
+{
+	char a[FT_NAME_LEN], b[FT_NAME_LEN], writes[24], first[24], last[24];
+	char a_remote[FT_ADDR_TEXT], a_local[FT_ADDR_TEXT], b_local[FT_ADDR_TEXT],
+		b_remote[FT_ADDR_TEXT];
+
+	put_text(v->a_hop, a, sizeof(a));
+	put_text(v->b_hop, b, sizeof(b));
+	ft_addr_format(v->a->raddr, v->a->rport, a_remote);
+	ft_addr_format(v->a->laddr, v->a->lport, a_local);
+	ft_addr_format(v->b->laddr, v->b->lport, b_local);
+	ft_addr_format(v->b->raddr, v->b->rport, b_remote);
+	put_number(true, v->writes, writes);
+	put_age(v, v->first_ns, first);
+	put_age(v, v->last_ns, last);
+	ft_buf_printf(out, PAIR, a, a_remote, a_local, b, b_local, b_remote, writes, first, last);
+}

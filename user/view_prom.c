@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "metric.h"
+#include "pair.h"
 #include "tcp.h"
 #include "view.h"
 
@@ -131,6 +132,17 @@ static void bucket(struct prom *p, const char *le, uint64_t count)
 	ft_buf_printf(p->out, "} %llu\n", (unsigned long long)count);
 }
 
+static void sum_and_count(struct prom *p, double sum, uint64_t count)
+{
+	ft_buf_printf(p->out, "%s_sum", p->metric->name);
+	label(p->out, '{', "hop", p->at.hop->name);
+	ft_buf_add(p->out, "}", 1);
+	value(p->out, sum);
+	ft_buf_printf(p->out, "%s_count", p->metric->name);
+	label(p->out, '{', "hop", p->at.hop->name);
+	ft_buf_printf(p->out, "} %llu\n", (unsigned long long)count);
+}
+
 static void per_lifetime(struct prom *p)
 {
 	const struct ft_report_hop *h = p->at.hop;
@@ -147,24 +159,47 @@ static void per_lifetime(struct prom *p)
 		bucket(p, le, below);
 	}
 	bucket(p, "+Inf", h->lifetime_count);
-	ft_buf_printf(p->out, "%s_sum", p->metric->name);
-	label(p->out, '{', "hop", h->name);
-	ft_buf_add(p->out, "}", 1);
-	value(p->out, h->lifetime_sum_seconds);
-	ft_buf_printf(p->out, "%s_count", p->metric->name);
-	label(p->out, '{', "hop", h->name);
-	ft_buf_printf(p->out, "} %llu\n", (unsigned long long)h->lifetime_count);
+	sum_and_count(p, h->lifetime_sum_seconds, h->lifetime_count);
+}
+
+/* 100 ms, 1 s, 10 s: some of those that are counted. Index into FT_PAIR_WAIT_BOUNDS_MS. */
+static const unsigned int wait_bounds[] = {4, 7, 10};
+
+static void per_wait(struct prom *p)
+{
+	static const unsigned int bounds_ms[] = FT_PAIR_WAIT_BOUNDS_MS;
+	const struct ft_hop_pairs *w = &p->at.hop->pairs;
+	uint64_t below = 0;
+	unsigned int slot = 0;
+	char le[32];
+
+	if (w->role != FT_PAIR_A)
+		return;
+	for (unsigned int i = 0; i < sizeof(wait_bounds) / sizeof(wait_bounds[0]); i++) {
+		while (slot <= wait_bounds[i])
+			below += w->wait[slot++];
+		snprintf(le, sizeof(le), "%g", bounds_ms[wait_bounds[i]] / 1000.0);
+		bucket(p, le, below);
+	}
+	while (slot < FT_NPAIR_WAIT)
+		below += w->wait[slot++];
+	bucket(p, "+Inf", below);
+	sum_and_count(p, w->wait_sum_ns / 1e9, below);
 }
 
 static void per_ratio(struct prom *p)
 {
-	static const char *const kind[] = {"stock", "flow"};
+	static const char *const kind[] = {"stock", "flow", "paired"};
 	const struct ft_report_hop *hop = p->at.report->hop;
 
-	for (p->at.index = 0; p->at.index < 2; p->at.index++)
+	for (p->at.index = 0; p->at.index < 3; p->at.index++) {
+		/* of most edges pairing cannot speak: no series, rather than one of NaN */
+		if (p->at.index == 2 && isnan(p->metric->value(&p->at)))
+			continue;
 		series(p, "",
 		       LABELS({"from", hop[p->at.edge->from].name},
 			      {"to", hop[p->at.edge->to].name}, {"kind", kind[p->at.index]}));
+	}
 }
 
 static void per_edge(struct prom *p)
@@ -201,6 +236,7 @@ static const struct {
 	[FT_PER_LIFETIME] = {EACH_HOP, per_lifetime},
 	[FT_PER_RATIO] = {EACH_EDGE, per_ratio},
 	[FT_PER_EDGE] = {EACH_EDGE, per_edge},
+	[FT_PER_WAIT] = {EACH_HOP, per_wait},
 	[FT_PER_LOSS] = {ONCE, per_loss},
 };
 _Static_assert(sizeof(scopes) / sizeof(scopes[0]) == FT_NSCOPES, "a scope has no printer");

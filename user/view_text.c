@@ -340,6 +340,37 @@ static void edge_renewal(CELL_ARGS)
 	put_real(ret, "%.3f", r->edge[i].renewal[FT_1M]);
 }
 
+static void edge_paired(CELL_ARGS)
+{
+	struct ft_report_paired p;
+
+	(void)c;
+	ft_report_paired(&r->hop[r->edge[i].to], &p);
+	if (!p.known)
+		put_text(ret, "");
+	else if (!p.pairable)
+		put_text(ret, "not pairable");
+	else if (isfinite(p.mean))
+		put_real(ret, "x%.2f", p.mean);
+	else
+		snprintf(ret, CELL, "x%.2f-%.2f", p.low, p.high);
+}
+
+static void edge_confidence(CELL_ARGS)
+{
+	struct ft_report_paired p;
+
+	(void)c;
+	ft_report_paired(&r->hop[r->edge[i].to], &p);
+	put_real(ret, "%.2f", p.known ? p.confidence : NAN);
+}
+
+static void edge_per_exchange(CELL_ARGS)
+{
+	(void)c;
+	put_real(ret, "%.3f", ft_report_flows_per_exchange(&r->hop[r->edge[i].to]));
+}
+
 static const struct column edge_columns[] = {
 	{"FROM", true, edge_end, EDGE(from)},
 	{"TO", true, edge_end, EDGE(to)},
@@ -352,6 +383,9 @@ static const struct column edge_columns[] = {
 	{"FLOW_5m", false, edge_ratio, EDGE(flow[FT_5M])},
 	{"FLOW_START", false, edge_ratio, EDGE(flow_start)},
 	{"RENEWAL/s_1m", false, edge_renewal, 0},
+	{"PAIRED", false, edge_paired, 0},
+	{"CONFIDENCE", false, edge_confidence, 0},
+	{"PER_EXCHANGE", false, edge_per_exchange, 0},
 };
 
 static void loss_name(CELL_ARGS)

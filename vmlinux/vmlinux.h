@@ -139,6 +139,16 @@ struct task_struct {
 	char comm[16];
 };
 
+/* arch/x86/include/asm/ptrace.h, arch/arm64/include/asm/ptrace.h: what kprobes get. Both are
+ * here, so that one object serves both. */
+struct pt_regs___x86 {
+	unsigned long di, ax;
+};
+
+struct pt_regs___arm64 {
+	__u64 regs[31];
+};
+
 /* include/linux/seq_file.h, kernel/bpf/bpf_iter.c, net/ipv4/tcp_ipv4.c, kernel/bpf/map_iter.c */
 struct seq_file;
 

@@ -68,9 +68,11 @@ Test(metric, a_summary_or_histogram_has_its_own_scope)
 	for (unsigned int i = 0; i < ft_nmetrics; i++) {
 		const struct ft_metric *m = &ft_metrics[i];
 
-		cr_expect_eq(m->type == FT_HISTOGRAM, m->scope == FT_PER_LIFETIME, "%s", m->name);
+		bool buckets = m->scope == FT_PER_LIFETIME || m->scope == FT_PER_WAIT;
+
+		cr_expect_eq(m->type == FT_HISTOGRAM, buckets, "%s", m->name);
 		cr_expect_eq(m->type == FT_SUMMARY, m->scope == FT_PER_EDGE, "%s", m->name);
-		cr_expect_eq(m->value == NULL, m->scope == FT_PER_LIFETIME, "%s", m->name);
+		cr_expect_eq(m->value == NULL, buckets, "%s", m->name);
 	}
 }
 
@@ -107,10 +109,10 @@ Test(metric, an_accept_hop_never_sends_a_syn)
 		accept += ft_metric_state_exported(FT_ACCEPT, s);
 		connect += ft_metric_state_exported(FT_CONNECT, s);
 	}
-	/* established, fin_wait1, fin_wait2, close_wait, last_ack, time_wait; and syn_recv on one
-	 * side, syn_sent on the other */
-	cr_assert_eq(accept, 7);
-	cr_assert_eq(connect, 7);
+	/* established, fin_wait1, fin_wait2, close_wait, time_wait; and syn_recv on one side,
+	 * syn_sent on the other */
+	cr_assert_eq(accept, 6);
+	cr_assert_eq(connect, 6);
 	cr_assert_not(ft_metric_state_exported(FT_ACCEPT, FT_SYN_SENT));
 	cr_assert_not(ft_metric_state_exported(FT_CONNECT, FT_SYN_RECV));
 }
@@ -124,18 +126,18 @@ Test(metric, exported_transitions_are_arrivals_and_ways_out_of_established)
 			accept += ft_metric_transition_exported(FT_ACCEPT, from, to);
 			connect += ft_metric_transition_exported(FT_CONNECT, from, to);
 		}
-	/* opened; closed here, by the peer, by a reset */
-	cr_assert_eq(accept, 4);
-	cr_assert_eq(connect, 4);
+	/* opened; closed here, by the peer */
+	cr_assert_eq(accept, 3);
+	cr_assert_eq(connect, 3);
 	cr_assert(ft_metric_transition_exported(FT_ACCEPT, FT_SYN_RECV, FT_ESTABLISHED));
 	cr_assert_not(ft_metric_transition_exported(FT_CONNECT, FT_SYN_RECV, FT_ESTABLISHED));
 }
 
 Test(metric, lifetime_bounds_include_those_of_nginx_and_the_nlb)
 {
-	const unsigned int want_ms[] = {1000, 75000, 350000, 600000};
+	const unsigned int want_ms[] = {75000, 350000, 600000};
 
-	cr_assert_eq(ft_metric_nlifetime_bounds, 4);
-	for (unsigned int i = 0; i < 4; i++)
+	cr_assert_eq(ft_metric_nlifetime_bounds, 3);
+	for (unsigned int i = 0; i < 3; i++)
 		cr_expect_eq(ft_lifetime_bounds_ms[ft_metric_lifetime_bounds[i]], want_ms[i]);
 }

@@ -47,6 +47,16 @@ Test(options, values_are_parsed)
 	cr_assert_eq(o.verbosity, 2);
 }
 
+Test(options, the_lab_belongs_to_the_demo)
+{
+	cr_assert_eq(parse("demo", NULL, NULL, NULL), 0);
+	cr_assert_not(o.lab);
+	cr_assert_eq(parse("demo", "--lab", "--for", "10s"), 0);
+	cr_assert(o.lab);
+	cr_assert_eq(o.for_ms, 10000);
+	cr_assert_eq(parse("top", "--lab", NULL, NULL), -EINVAL);
+}
+
 Test(options, a_mistyped_command_names_the_nearest)
 {
 	cr_assert_eq(parse("agnet", NULL, NULL, NULL), -EINVAL);

@@ -69,6 +69,8 @@ static void fill(struct ft_snapshot *s)
 	};
 	for (unsigned int i = 0; i < FT_NLOSS; i++)
 		s->totals.loss[i] = 100 + i;
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		s->pair_loss.loss[i] = 200 + i;
 	s->def[0] = (struct ft_hop_def){.name = "nlb", .port = "80", .from = -1};
 	s->def[1] = (struct ft_hop_def){.name = "größe",
 					.port = "127.0.0.1:8080",
@@ -87,6 +89,9 @@ static void fill(struct ft_snapshot *s)
 		counter = &s->found[h].flows; /* and of what a scan finds */
 		for (unsigned int i = 0; i < sizeof(s->found[h]) / sizeof(*counter); i++)
 			counter[i] = 3000 + 100 * h + i;
+		counter = &s->pairs[h].exchanges; /* and of what pairing says */
+		for (unsigned int i = 0; i < sizeof(s->pairs[h]) / sizeof(*counter); i++)
+			counter[i] = 5000 + 100 * h + i;
 		s->limits[h] = (struct ft_hop_limits){
 			.drift = h ? -31 : 31,
 			.ports_exhausted_ns = 32,
@@ -122,6 +127,8 @@ Test(snapshot, what_was_written_is_read_back)
 	cr_assert_eq(memcmp(&one.scan, &two.scan, sizeof(one.scan)), 0);
 	cr_assert_eq(memcmp(&one.found, &two.found, sizeof(one.found)), 0);
 	cr_assert_eq(memcmp(&one.limits, &two.limits, sizeof(one.limits)), 0);
+	cr_assert_eq(memcmp(&one.pairs, &two.pairs, sizeof(one.pairs)), 0);
+	cr_assert_eq(memcmp(&one.pair_loss, &two.pair_loss, sizeof(one.pair_loss)), 0);
 }
 
 Test(snapshot, sixty_four_hops_are_read_back)

@@ -95,7 +95,8 @@ Test(view_json, keys_are_those_of_the_contract_in_its_order)
 		   "name side from port process active preexisting opened closed failed "
 		   "states transitions rate lifetime_seconds peers held held_oldest_seconds "
 		   "held_check limit places idle silent stale orphaned_fin_wait2 one_shot backlog "
-		   "backlog_limit syn_backlog ports files");
+		   "backlog_limit syn_backlog ports files exchanges single_exchange "
+		   "queue_wait_seconds");
 	check_keys(json_object_get(hop, "closed"), "local remote reset other");
 	check_keys(json_object_get(hop, "failed"), "refused timeout unreachable other no_port");
 	check_keys(
@@ -104,7 +105,7 @@ Test(view_json, keys_are_those_of_the_contract_in_its_order)
 		"closing");
 	check_keys(json_object_get(hop, "rate"), "1s 10s 1m 5m");
 	check_keys(json_object_get(hop, "lifetime_seconds"), "buckets sum count");
-	check_keys(edge, "from to stock flow renewal paired");
+	check_keys(edge, "from to stock flow renewal flows_per_exchange paired");
 	check_keys(json_object_get(edge, "flow"), "1s 10s 1m 5m start");
 	check_keys(json_object_get(edge, "renewal"), "1s 10s 1m 5m");
 	json_decref(root);
@@ -116,7 +117,7 @@ Test(view_json, every_answer_has_the_same_header)
 	json_t *loss = parsed("storm", FT_SHOW_LOSS, -1);
 
 	check_keys(edges, "schema time host source uptime_seconds edges");
-	check_keys(loss, "schema time host source uptime_seconds loss rescued table");
+	check_keys(loss, "schema time host source uptime_seconds loss pair_loss rescued table");
 	/* 5000 made, 4890 gone */
 	cr_expect_eq(json_integer_value(json_object_get(json_object_get(loss, "table"), "entries")),
 		     117); /* active 15 + 45 + 45 + 10 + 0, and 2 that are connecting */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "golden.h"
-#include "limits.h"
+#include "scanned.h"
 #include "view.h"
 
 /* --- drift --- */
@@ -23,10 +23,10 @@ static int64_t drift(struct ft_hop_stats before, struct ft_hop_stats after, uint
 {
 	struct ft_hop_scan met = {.flows = flows, .found = found};
 
-	return ft_limits_drift(&before, &after, &met);
+	return ft_scanned_drift(&before, &after, &met);
 }
 
-Test(limits, a_quiet_hop_drifts_by_what_the_walk_did_not_meet)
+Test(scanned, a_quiet_hop_drifts_by_what_the_walk_did_not_meet)
 {
 	struct ft_hop_stats s = stats_of(10, 4); /* 6 active */
 
@@ -36,7 +36,7 @@ Test(limits, a_quiet_hop_drifts_by_what_the_walk_did_not_meet)
 	cr_expect_eq(drift(stats_of(0, 0), stats_of(0, 0), 0, 0), 0);
 }
 
-Test(limits, what_came_and_went_during_the_walk_is_no_drift)
+Test(scanned, what_came_and_went_during_the_walk_is_no_drift)
 {
 	/* 6 before; 3 came and 2 went: it may have met 4..9 */
 	struct ft_hop_stats before = stats_of(10, 4), after = stats_of(13, 6);
@@ -47,7 +47,7 @@ Test(limits, what_came_and_went_during_the_walk_is_no_drift)
 	cr_expect_eq(drift(before, after, 10, 0), -1);
 }
 
-Test(limits, what_the_walk_itself_counted_does_not_excuse_it)
+Test(scanned, what_the_walk_itself_counted_does_not_excuse_it)
 {
 	/* nothing was counted; the walk found one open and counted it */
 	cr_expect_eq(drift(stats_of(0, 0), stats_of(1, 0), 1, 1), -1);
@@ -56,72 +56,72 @@ Test(limits, what_the_walk_itself_counted_does_not_excuse_it)
 	cr_expect_eq(drift(stats_of(2, 0), stats_of(2, 0), 1, 0), 1);
 }
 
-Test(limits, only_what_two_scans_agree_on_is_repaired)
+Test(scanned, only_what_two_scans_agree_on_is_repaired)
 {
 	struct ft_hop_limits l = {0};
 
-	cr_expect_eq(ft_limits_repair(0, 3, &l), 3);
-	cr_expect_eq(ft_limits_repair(3, -1, &l), -1);
-	cr_expect_eq(ft_limits_repair(-1, 0, &l), 0);
+	cr_expect_eq(ft_scanned_repair(0, 3, &l), 3);
+	cr_expect_eq(ft_scanned_repair(3, -1, &l), -1);
+	cr_expect_eq(ft_scanned_repair(-1, 0, &l), 0);
 	cr_expect_eq(l.repaired_closes + l.repaired_opens, 0);
-	cr_expect_eq(ft_limits_repair(3, 5, &l), 2);
+	cr_expect_eq(ft_scanned_repair(3, 5, &l), 2);
 	cr_expect_eq(l.repaired_closes, 3);
-	cr_expect_eq(ft_limits_repair(-4, -2, &l), 0);
+	cr_expect_eq(ft_scanned_repair(-4, -2, &l), 0);
 	cr_expect_eq(l.repaired_opens, 2);
 }
 
 /* --- ports --- */
 
-Test(limits, ports_are_the_range_without_what_is_reserved)
+Test(scanned, ports_are_the_range_without_what_is_reserved)
 {
-	cr_expect_eq(ft_limits_ports("32768\t60999\n", "\n"), 28232);
-	cr_expect_eq(ft_limits_ports("1024 65000", "3000,8080-8081,19100,20000-20010\n"),
+	cr_expect_eq(ft_scanned_ports("32768\t60999\n", "\n"), 28232);
+	cr_expect_eq(ft_scanned_ports("1024 65000", "3000,8080-8081,19100,20000-20010\n"),
 		     /* 63977 is odd: 63976; 1 + 2 + 1 + 11 reserved */ 63976 - 15);
-	cr_expect_eq(ft_limits_ports("40000 40063", ""), 64);
-	cr_expect_eq(ft_limits_ports("40000 40063", "39990-40009,40060-41000"), 64 - 10 - 4);
-	cr_expect_eq(ft_limits_ports("40000 40000", ""), 1);
-	cr_expect_eq(ft_limits_ports("40000 40002", "40002"), 2); /* the last is never taken */
-	cr_expect_eq(ft_limits_ports("", ""), 0);
-	cr_expect_eq(ft_limits_ports("5 4", ""), 0);
-	cr_expect_eq(ft_limits_ports("1 70000", ""), 0);
+	cr_expect_eq(ft_scanned_ports("40000 40063", ""), 64);
+	cr_expect_eq(ft_scanned_ports("40000 40063", "39990-40009,40060-41000"), 64 - 10 - 4);
+	cr_expect_eq(ft_scanned_ports("40000 40000", ""), 1);
+	cr_expect_eq(ft_scanned_ports("40000 40002", "40002"), 2); /* the last is never taken */
+	cr_expect_eq(ft_scanned_ports("", ""), 0);
+	cr_expect_eq(ft_scanned_ports("5 4", ""), 0);
+	cr_expect_eq(ft_scanned_ports("1 70000", ""), 0);
 }
 
-Test(limits, ports_run_out_at_the_rate_of_the_last_two_scans)
+Test(scanned, ports_run_out_at_the_rate_of_the_last_two_scans)
 {
 	struct ft_ports_used u = {
 		.used = 30, .used_before = 20, .mono_ns = 15, .mono_ns_before = 10};
 
 	/* 10 more in 5 ns, 34 left: 17 ns, and 1 so that it is not 0 */
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 64), 18);
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 0), 0, "the limit is not known");
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 30), 1, "now");
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 64), 18);
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 0), 0, "the limit is not known");
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 30), 1, "now");
 	u.used_before = 30;
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 64), 0, "it does not grow");
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 64), 0, "it does not grow");
 	u.used_before = 31;
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 64), 0, "it shrinks");
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 64), 0, "it shrinks");
 	u.used_before = 20;
 	u.mono_ns_before = 0;
-	cr_expect_eq(ft_limits_exhausted_ns(&u, 64), 0, "one scan has no rate");
+	cr_expect_eq(ft_scanned_exhausted_ns(&u, 64), 0, "one scan has no rate");
 }
 
-Test(limits, counters_of_netstat_are_found_by_name)
+Test(scanned, counters_of_netstat_are_found_by_name)
 {
 	static const char text[] = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\n"
 				   "TcpExt: 3 4 18446744073709551615\n"
 				   "IpExt: InNoRoutes ListenDrops\nIpExt: 1 2\n";
 	uint64_t n = 99;
 
-	cr_expect(ft_limits_netstat(text, "SyncookiesSent", &n));
+	cr_expect(ft_scanned_netstat(text, "SyncookiesSent", &n));
 	cr_expect_eq(n, 3);
-	cr_expect(ft_limits_netstat(text, "ListenOverflows", &n));
+	cr_expect(ft_scanned_netstat(text, "ListenOverflows", &n));
 	cr_expect_eq(n, 4);
-	cr_expect(ft_limits_netstat(text, "ListenDrops", &n));
+	cr_expect(ft_scanned_netstat(text, "ListenDrops", &n));
 	cr_expect_eq(n, UINT64_MAX);
 	n = 99;
-	cr_expect_not(ft_limits_netstat(text, "Listen", &n), "no prefix");
-	cr_expect_not(ft_limits_netstat(text, "InNoRoutes", &n), "another line");
-	cr_expect_not(ft_limits_netstat("TcpExt: A B\nTcpExt: 1\n", "B", &n), "cut off");
-	cr_expect_not(ft_limits_netstat("", "A", &n));
+	cr_expect_not(ft_scanned_netstat(text, "Listen", &n), "no prefix");
+	cr_expect_not(ft_scanned_netstat(text, "InNoRoutes", &n), "another line");
+	cr_expect_not(ft_scanned_netstat("TcpExt: A B\nTcpExt: 1\n", "B", &n), "cut off");
+	cr_expect_not(ft_scanned_netstat("", "A", &n));
 	cr_expect_eq(n, 99);
 }
 
@@ -156,7 +156,7 @@ static void outage(void)
 	ft_model_build(&now, &none, &rep);
 }
 
-Test(limits, the_outage_is_one_line)
+Test(scanned, the_outage_is_one_line)
 {
 	char text[FT_TEXT_LEN];
 
@@ -174,7 +174,7 @@ Test(limits, the_outage_is_one_line)
 	cr_expect_str_eq(text, "", "no limit, nothing to say");
 }
 
-Test(limits, places_of_an_accept_hop_are_what_is_not_held)
+Test(scanned, places_of_an_accept_hop_are_what_is_not_held)
 {
 	char text[FT_TEXT_LEN];
 
@@ -190,7 +190,7 @@ Test(limits, places_of_an_accept_hop_are_what_is_not_held)
 			       "oldest 40s");
 }
 
-Test(limits, busy_places_free_nothing_by_themselves)
+Test(scanned, busy_places_free_nothing_by_themselves)
 {
 	char text[FT_TEXT_LEN];
 
@@ -208,7 +208,7 @@ Test(limits, busy_places_free_nothing_by_themselves)
 	cr_expect_str_eq(text, "", "no scan yet");
 }
 
-Test(limits, two_hops_with_places_behind_one_have_no_simple_difference)
+Test(scanned, two_hops_with_places_behind_one_have_no_simple_difference)
 {
 	outage();
 	now.nhops = 3;
@@ -218,7 +218,7 @@ Test(limits, two_hops_with_places_behind_one_have_no_simple_difference)
 	cr_expect_eq(rep.hop[0].held_check, -1);
 }
 
-Test(limits, a_short_buffer_cuts_the_line_and_nothing_else)
+Test(scanned, a_short_buffer_cuts_the_line_and_nothing_else)
 {
 	char text[20];
 
@@ -247,7 +247,7 @@ static const struct ft_ports_key key = {
 };
 static const struct ft_ports_used used = {.used = 50, .time_wait = 20};
 
-Test(limits, a_listener_is_an_object_and_a_line)
+Test(scanned, a_listener_is_an_object_and_a_line)
 {
 	struct ft_view_listener v = {&listener, "nlb", "conn\"queue", 42};
 	struct ft_buf out = {0};
@@ -270,7 +270,7 @@ Test(limits, a_listener_is_an_object_and_a_line)
 	ft_buf_close(&out);
 }
 
-Test(limits, a_destination_is_an_object_and_a_line)
+Test(scanned, a_destination_is_an_object_and_a_line)
 {
 	struct ft_view_ports v = {&key, &used, "mysql", 64, 2500000000};
 	struct ft_buf out = {0};
@@ -292,7 +292,7 @@ Test(limits, a_destination_is_an_object_and_a_line)
 	ft_buf_close(&out);
 }
 
-Test(limits, lists_are_json_whatever_the_host_is_called)
+Test(scanned, lists_are_json_whatever_the_host_is_called)
 {
 	struct ft_buf out = {0};
 	json_t *root;

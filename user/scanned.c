@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "scanned.h"
 #include "snapshot.h"
 
 static uint64_t minus(uint64_t a, uint64_t b)
@@ -12,8 +12,8 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-int64_t ft_limits_drift(const struct ft_hop_stats *before, const struct ft_hop_stats *after,
-			const struct ft_hop_scan *met)
+int64_t ft_scanned_drift(const struct ft_hop_stats *before, const struct ft_hop_stats *after,
+			 const struct ft_hop_scan *met)
 {
 	uint64_t active = ft_hop_active(before);
 	uint64_t came = minus(after->opened + after->preexisting,
@@ -28,7 +28,7 @@ int64_t ft_limits_drift(const struct ft_hop_stats *before, const struct ft_hop_s
 	return 0;
 }
 
-int64_t ft_limits_repair(int64_t drift_before, int64_t drift, struct ft_hop_limits *limits)
+int64_t ft_scanned_repair(int64_t drift_before, int64_t drift, struct ft_hop_limits *limits)
 {
 	int64_t both;
 
@@ -66,7 +66,7 @@ static uint32_t reserved_within(const char *list, unsigned int low, unsigned int
 	return n;
 }
 
-uint32_t ft_limits_ports(const char *range, const char *reserved)
+uint32_t ft_scanned_ports(const char *range, const char *reserved)
 {
 	unsigned int low, high, n;
 
@@ -78,7 +78,7 @@ uint32_t ft_limits_ports(const char *range, const char *reserved)
 	return n - reserved_within(reserved, low, low + n - 1);
 }
 
-uint64_t ft_limits_exhausted_ns(const struct ft_ports_used *used, uint32_t limit)
+uint64_t ft_scanned_exhausted_ns(const struct ft_ports_used *used, uint32_t limit)
 {
 	uint64_t ns = minus(used->mono_ns, used->mono_ns_before), more;
 
@@ -102,7 +102,7 @@ static const char *word(const char *line, unsigned int n)
 	return line;
 }
 
-bool ft_limits_netstat(const char *text, const char *counter, uint64_t *ret)
+bool ft_scanned_netstat(const char *text, const char *counter, uint64_t *ret)
 {
 	const char *names = strstr(text, "TcpExt: ");
 	const char *values = names ? strstr(names + 1, "TcpExt: ") : NULL, *name;

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The story: a thread reads one flow and writes another. Each write is held against three
+ * rules at once; which of them to believe is decided by user space, from how well forward and
+ * back agree. No edge is made at connect(): a storm of those would push out the real ones. */
+#ifndef FT_PAIR_TURN_BPF_H
+#define FT_PAIR_TURN_BPF_H
+
+static __always_inline struct ft_pair_thread *known_thread(__u64 id)
+{
+	return bpf_map_lookup_elem(&ft_pair_threads, &id);
+}
+
+static __noinline struct ft_pair_thread *new_thread(__u64 id)
+{
+	__u32 zero = 0;
+	struct ft_pair_thread *blank = bpf_map_lookup_elem(&ft_pair_blank, &zero);
+
+	if (!blank)
+		return NULL;
+	if (bpf_map_update_elem(&ft_pair_threads, &id, blank, BPF_ANY)) {
+		lose(FT_PAIR_LOSS_THREADS_FULL);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&ft_pair_threads, &id);
+}
+
+static __always_inline struct ft_pair_thread *this_thread(__u64 id)
+{
+	struct ft_pair_thread *t = known_thread(id);
+
+	return t ? t : new_thread(id);
+}
+
+static __always_inline struct ft_pair_queue *queue_of(struct ft_pair_thread *t, __u32 role)
+{
+	return role == FT_PAIR_A ? &t->queue[0] : &t->queue[1];
+}
+
+static __always_inline __u32 from_of(__u32 hop)
+{
+	return pairing.hop[hop & (FT_MAX_HOPS - 1)].from;
+}
+
+/* An exchange begins with a request: at a when it comes, at b when its answer does. */
+static __always_inline void count_turn(struct ft_pair_flow *f)
+{
+	bool exchange =
+		f->turn == FT_PAIR_SENDING || (f->turn == FT_PAIR_SILENT && f->role == FT_PAIR_A);
+	struct ft_pair_stats *s;
+
+	f->turn = FT_PAIR_RECEIVING;
+	if (!exchange)
+		return;
+	f->exchanges++;
+	s = stats_of(f->hop);
+	if (s)
+		add(&s->exchanges, 1);
+}
+
+/* What the thread read last will not be passed on, for it reads another. */
+static __always_inline void count_unhanded(const struct ft_pair_thread *t,
+					   const struct ft_pair_flow *next)
+{
+	struct ft_pair_stats *s;
+
+	if (t->last_role != FT_PAIR_B || t->handed || t->last.id == next->id)
+		return;
+	s = stats_of(HOP_OF(t->last.id));
+	if (s)
+		s->unhanded++;
+}
+
+static __always_inline void on_read(const struct where *w, __u64 read_bytes)
+{
+	struct ft_pair_flow *f = flow_of(w);
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct ft_pair_thread *t;
+
+	if (!f || f->read_bytes == read_bytes)
+		return;
+	f->read_bytes = read_bytes;
+	f->last_ns = w->seen_ns;
+	f->latch.id = 0;
+	if (f->turn != FT_PAIR_RECEIVING)
+		count_turn(f);
+	t = this_thread(tid);
+	if (!t)
+		return;
+	count_unhanded(t, f);
+	queue_push(queue_of(t, f->role), f, w->key, tid);
+	t->last.key = w->key;
+	t->last.id = f->id;
+	t->last_pos = f->queue_pos;
+	t->last_partner = f->partner.id;
+	t->last_evidence = f->evidence;
+	t->last_role = f->role;
+	t->handed = 0;
+	t->wrote = 0;
+	t->used_ns = w->seen_ns;
+}
+
+/* What the FIFO rule says this write is for: t->wrote_for. A flow that is written again before
+ * anything else was read still passes on the same. First of all, while the verifier knows little.
+ */
+static __always_inline void pop_for(struct ft_pair_thread *t, const struct ft_pair_flow *f,
+				    __u32 tid, __u32 role)
+{
+	struct ft_pair_queue *q = queue_of(t, role);
+
+	if (t->wrote == f->id)
+		return;
+	t->wrote_for.id = 0;
+	if (!q->waiting) {
+		q->head = q->tail = 0; /* the same cache lines again and again */
+	} else if (q->waiting == 1 && t->last_role == role &&
+		   q->flow[SLOT(t->last_pos)].id ==
+			   t->last.id) { /* the usual: what was just read */
+		t->wrote_for = t->last;
+		q->head = q->tail = 0;
+		q->waiting = 0;
+	} else {
+		queue_pop(q, &t->wrote_for, tid);
+	}
+	t->wrote = f->id;
+}
+
+static __always_inline void suggest(struct ft_pair_candidate *c, const struct ft_pair_ref *r,
+				    __u32 evidence)
+{
+	c->flow.key = r ? r->key : 0;
+	c->flow.id = r ? r->id : 0;
+	c->evidence = evidence;
+}
+
+/* Candidates are read back from the thread's entry: the verifier then knows nothing of how they
+ * came about and does not follow each way through to here. */
+static __always_inline void link_all(const struct ft_pair_thread *t, struct ft_pair_flow *f)
+{
+	for (int i = 0; i < 3; i++)
+		if (t->candidate[i].flow.id)
+			link(f, &t->candidate[i].flow, t->candidate[i].evidence, t->used_ns);
+}
+
+/* A write to b: forward. */
+static __always_inline void wrote_b(struct ft_pair_thread *t, struct ft_pair_flow *f, __u32 tid)
+{
+	struct ft_pair_ref last = {}, latch, fifo;
+	struct ft_pair_stats *s = stats_of(f->hop);
+	__u32 from = from_of(f->hop);
+
+	if (!s)
+		return;
+	queue_remove(queue_of(t, FT_PAIR_B), f, tid);
+	pop_for(t, f, tid, FT_PAIR_A);
+	fifo = t->wrote_for;
+	fifo.id *= HOP_OF(fifo.id) == from;
+	if (t->last_role == FT_PAIR_A && HOP_OF(t->last.id) == from)
+		last = t->last;
+	latch = f->latch.id ? f->latch : last; /* until its first answer, see on_read() */
+	s->sends++;
+	s->matched[FT_PAIR_LAST] += !!last.id;
+	s->matched[FT_PAIR_LATCH] += !!latch.id;
+	s->matched[FT_PAIR_FIFO] += !!fifo.id;
+	s->matched[FT_PAIR_BACK] += last.id || latch.id || fifo.id;
+	if (latch.id == last.id && latch.id == fifo.id && known_pair(f, latch.id, FT_PAIR_FW_ANY))
+		return;
+	/* The one that is most often right comes last: it stays with the flow. */
+	suggest(&t->candidate[0], fifo.id != latch.id && fifo.id != last.id ? &fifo : NULL,
+		FT_PAIR_FW_FIFO);
+	suggest(&t->candidate[1], last.id != latch.id ? &last : NULL,
+		FT_PAIR_FW_LAST | (last.id == fifo.id) * FT_PAIR_FW_FIFO);
+	suggest(&t->candidate[2], &latch,
+		FT_PAIR_FW_LATCH | (latch.id == last.id) * FT_PAIR_FW_LAST |
+			(latch.id == fifo.id) * FT_PAIR_FW_FIFO);
+	link_all(t, f);
+}
+
+/* b was read and a is written: back. `again`: a was written before, since anything was read. */
+static __always_inline __u32 evidence_back(struct ft_pair_thread *t, bool again)
+{
+	const struct ft_pair_queue *q = queue_of(t, FT_PAIR_B);
+	struct ft_pair_stats *s;
+
+	if (again)
+		return FT_PAIR_REV_LAST;
+	s = stats_of(HOP_OF(t->last.id));
+	if (!s)
+		return FT_PAIR_REV_LAST;
+	if (!t->handed)
+		s->handed++;
+	t->handed = 1;
+	s->back++;
+	if (q->waiting == 1 && q->flow[SLOT(t->last_pos)].id == t->last.id)
+		return FT_PAIR_REV_LAST | FT_PAIR_REV_ALONE;
+	s->back_ambiguous++;
+	return FT_PAIR_REV_LAST;
+}
+
+/* A pool's b passes from a to a, and comes back: when it was read, it knew that it was written for
+ * this one and how well that is evidenced. */
+static __always_inline bool knew_pair(const struct ft_pair_thread *t, const struct ft_pair_flow *a,
+				      __u32 pattern)
+{
+	return t->last_role == FT_PAIR_B && t->last_partner == a->id &&
+	       (t->last_evidence & pattern) == pattern;
+}
+
+/* A write to a. */
+static __always_inline void wrote_a(struct ft_pair_thread *t, struct ft_pair_flow *f, __u32 tid)
+{
+	struct ft_pair_ref last = {}, fifo;
+	bool again = t->wrote == f->id;
+	__u32 evidence = 0;
+
+	queue_remove(queue_of(t, FT_PAIR_A), f, tid);
+	if (t->last_role == FT_PAIR_B && from_of(HOP_OF(t->last.id)) == f->hop) {
+		last = t->last;
+		evidence = evidence_back(t, again);
+	}
+	pop_for(t, f, tid, FT_PAIR_B);
+	fifo = t->wrote_for;
+	fifo.id *= from_of(HOP_OF(fifo.id)) == f->hop;
+	if (last.id == fifo.id && (knew_pair(t, f, evidence | FT_PAIR_REV_FIFO) ||
+				   known_pair(f, last.id, evidence | FT_PAIR_REV_FIFO)))
+		return;
+	suggest(&t->candidate[0], NULL, 0);
+	suggest(&t->candidate[1], fifo.id != last.id ? &fifo : NULL, FT_PAIR_REV_FIFO);
+	suggest(&t->candidate[2], &last, evidence | (last.id == fifo.id) * FT_PAIR_REV_FIFO);
+	link_all(t, f);
+}
+
+/* A write that no rule has an a for. */
+static __always_inline void count_send(const struct ft_pair_flow *f)
+{
+	struct ft_pair_stats *s = f->role == FT_PAIR_B ? stats_of(f->hop) : NULL;
+
+	if (s)
+		s->sends++;
+}
+
+static __always_inline void on_write(const struct where *w, __u32 bytes)
+{
+	struct ft_pair_flow *f = flow_of(w);
+	__u64 tid = bpf_get_current_pid_tgid();
+	struct ft_pair_thread *t;
+
+	if (!f)
+		return;
+	f->written_bytes += bytes;
+	f->turn = FT_PAIR_SENDING;
+	if (f->role == FT_PAIR_B)
+		f->port = w->lport;
+	t = known_thread(tid);
+	if (!t) /* it has read nothing: there is nothing to pass on */
+		count_send(f);
+	else if (f->role == FT_PAIR_B)
+		wrote_b(t, f, tid);
+	else
+		wrote_a(t, f, tid);
+}
+
+/* connect(), in its process: whoever the thread read last may be why. */
+static __always_inline void on_connect(const struct where *w)
+{
+	struct ft_pair_thread *t = known_thread(bpf_get_current_pid_tgid());
+	struct ft_pair_flow *f;
+	__u64 key = w->key;
+
+	if (!bpf_map_delete_elem(&ft_pair_flows, &key))
+		lose(FT_PAIR_LOSS_MISSED_CLOSE);
+	f = meet(w, bpf_ktime_get_ns());
+	if (!f || !t || t->last_role != FT_PAIR_A || HOP_OF(t->last.id) != from_of(f->hop))
+		return;
+	f->latch = t->last;
+}
+
+/* --- kprobes: from the entry of tcp_sendmsg to its return --- */
+
+static __always_inline void sending(const struct where *w)
+{
+	struct ft_pair_thread *t = this_thread(bpf_get_current_pid_tgid());
+
+	if (t)
+		t->sending = w->key;
+}
+
+static __always_inline __u64 sent_by_thread(void)
+{
+	struct ft_pair_thread *t = known_thread(bpf_get_current_pid_tgid());
+	__u64 key = t ? t->sending : 0;
+
+	if (t)
+		t->sending = 0;
+	return key;
+}
+
+#endif

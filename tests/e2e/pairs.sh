@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Which backend connections carried each client connection's bytes, against what the servers say:
+# the proxy puts the number of its client's connection into a header, and the application logs it
+# with the number of its own. Distinct couples in that log are the truth.
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+
+cat >"$W/pairs.conf" <<-'TEXT'
+	interval = "200ms";
+	scan = "200ms";
+	hops = (
+	  { name = "front"; accept  = "8080"; },
+	  { name = "new";   connect = "127.0.0.1:3000"; from = "front"; },
+	  { name = "pool";  accept  = "8081"; },
+	  { name = "kept";  connect = "127.0.0.1:3001"; from = "pool"; },
+	  { name = "app";   accept  = ("3000", "3001"); }
+	);
+TEXT
+paired() { # TO FILTER
+	show edges | jq -c ".edges[] | select(.to == \"$1\") | .paired | $2"
+}
+becomes() { # VALUE COMMAND...
+	until_true 8 is "$@"
+}
+is() {
+	[ "$("${@:2}")" = "$1" ]
+}
+truth() { # LOG: couples and clients
+	sort -u "$1" | awk '{ couples++; if (!($1 in seen)) { seen[$1]; clients++ } }
+		END { print couples + 0, clients + 0 }'
+}
+
+make_netns
+# shellcheck disable=SC2016 # nginx's $
+{
+	nginx_start app 'log_format couple "$http_x_client $connection";
+		keepalive_requests 1000000;
+		server { listen 3000; access_log '"$W"'/new.log couple; location / { return 200 "app\n"; } }
+		server { listen 3001; access_log '"$W"'/kept.log couple; location / { return 200 "app\n"; } }'
+	nginx_start proxy 'keepalive_requests 1000000;
+		upstream kept { server 127.0.0.1:3001; keepalive 8; }
+		proxy_set_header X-Client $connection;
+		server { listen 8080; location / { proxy_pass http://127.0.0.1:3000; } }
+		server { listen 8081; location / { proxy_pass http://kept;
+			proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Client $connection; } }'
+}
+agent -c "$W/pairs.conf" --netns "$NS"
+holds "pairing has begun" becomes 0 hops 'hop("front").exchanges'
+equal "nothing is claimed of nothing" "$(paired new .)" null
+
+# ten clients, three requests each; nginx makes a connection for each request
+inside ab -q -k -n 30 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
+inside ab -q -k -n 300 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
+settle
+read -r couples clients < <(truth "$W/new.log")
+holds "pairs are those of the servers' log ($couples of $clients clients)" \
+	becomes "[$couples,$clients]" paired new '[.partners, .flows]'
+equal "the mean is their quotient" "$(paired new ".mean == $couples / $clients")" true
+equal "every connection was used by one client" "$(paired new '[.reuse.mean, .reuse.max]')" "[1,1]"
+holds "with confidence" is true paired new '.confidence >= 0.96 and .coverage >= 0.96'
+equal "exchanges are requests" "$(hops 'hop("front").exchanges')" 330
+equal "one exchange for each new connection" "$(show edges | jq '.edges[] |
+	select(.to == "new").flows_per_exchange')" 1
+says "the textfile has the ratio" "$PROM" '^fantail_fanout_ratio\{from="front",to="new",kind="paired"\} [0-9.]+$'
+says "and its denominator" "$PROM" "^fantail_paired_flows_count\\{from=\"front\",to=\"new\"\\} $clients\$"
+says "and the queue wait" "$PROM" '^fantail_queue_wait_seconds_count\{hop="front"\} [1-9]'
+
+# a pool: few connections, each used by many clients
+inside wrk -t 1 -c 20 -d 2 http://127.0.0.1:8081/ >"$W/wrk" 2>&1 || die "wrk runs"
+settle
+read -r couples clients < <(truth "$W/kept.log")
+holds "with a pool they are, too ($couples couples of $clients clients)" \
+	becomes true paired kept "(.partners - $couples | fabs) <= $couples * 0.01"
+equal "and the clients" "$(paired kept .flows)" "$clients"
+equal "a pool's connections serve several clients" "$(paired kept '.reuse.mean > 1.5')" true
+requests=$(wc -l <"$W/kept.log")
+# wrk leaves when its time is over: up to 20 requests never got their answer
+equal "exchanges are requests there, too" "$(hops "hop(\"kept\").exchanges |
+	. <= $requests and . >= $requests - 20")" true
+
+# live pairs, with both tuples
+mkfifo "$W/tunnel"
+exec 8<>"$W/tunnel"
+start_inside "$here/clients" 3 8081 / <"$W/tunnel" >"$W/clients.out" 2>&1
+clients_pid=$PID
+until_true 5 grep -q "open 3" "$W/clients.out" || die "clients connect"
+holds "three open clients have their pairs" becomes 3 sh -c "'$FT' show pairs --json |
+	jq '[.pairs[].a | select(.hop == \"pool\")] | unique | length'"
+"$FT" show pairs --json >"$W/pairs.json"
+tuples=$(inside ss -Htn state established | awk '{ print $3 " " $4 }' | sort)
+missing=$(jq -r '.pairs[] | .a, .b | "\(.local) \(.remote)"' "$W/pairs.json" | sort -u |
+	comm -23 - <(echo "$tuples") | wc -l)
+equal "ss knows every tuple of them" "$missing" 0
+stop "$clients_pid"
+exec 8>&-
+holds "they end with their clients" becomes 0 sh -c "'$FT' show pairs --json |
+	jq '[.pairs[].a | select(.hop == \"pool\")] | length'"
+
+stop "$AGENT"
+printf 'pairs = false;\n' >>"$W/pairs.conf"
+agent -c "$W/pairs.conf" --netns "$NS"
+equal "pairs = false loads none of the programs" "$(bpftool -j prog show | jq '[.[] |
+	select((.name // "") | startswith("ft_pair"))] | length')" 0
+"$FT" show pairs >"$W/none" 2>&1
+equal "show pairs says so" "$?" 69
+equal "and nothing is known" "$(hops 'hop("front").exchanges')" null

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The part of a session that pairs flows. SHELL. Without it everything else works: it is loaded
+ * when there is an edge to pair, and its failure is said once. */
+#ifndef FT_COUNTING_PAIR_H
+#define FT_COUNTING_PAIR_H
+
+struct ft_counting;
+struct ft_pairing;
+
+/* Once a tick: load when there is something to pair, follow changes of the hops, walk when it is
+ * due, and tell readers. pins: where the session's maps are pinned; NULL: nowhere. */
+void ft_counting_pair(struct ft_counting *c);
+void ft_counting_pair_close(struct ft_counting *c); /* idempotent */
+
+#endif

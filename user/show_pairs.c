@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The list of pairs. An edge names its flows by id, the pairing table knows the id's socket, the
+ * flow table the socket's tuple. Only edges whose rule is believed are pairs, and only of hops
+ * where pairing is confident at all. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "exit.h"
+#include "log.h"
+#include "pair.h"
+#include "probe_pair_pins.h"
+#include "show_pairs.h"
+#include "view.h"
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct ft_pair_flow_row *x = a, *y = b;
+
+	return x->flow.id < y->flow.id ? -1 : x->flow.id > y->flow.id;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct ft_pair_edge_row *x = a, *y = b;
+
+	return x->edge.first_ns < y->edge.first_ns ? -1 : x->edge.first_ns > y->edge.first_ns;
+}
+
+/* The open flow with this id; false: it has ended. */
+static bool flow_of(const struct ft_probe *p, const struct ft_pair_walk *w, uint64_t id,
+		    struct ft_pair_flow *ret_paired, struct ft_flow *ret)
+{
+	const struct ft_pair_flow_row *row = ft_pair_flow_named(w->flow, w->nflows, id);
+
+	if (!row || ft_probe_flow(p, row->key, ret))
+		return false;
+	*ret_paired = row->flow;
+	return ret->state != FT_CLOSE && ret->hop == row->flow.hop;
+}
+
+/* Writes that the two flows have not yet added to their newest edge. */
+static uint64_t writes(const struct ft_pair_edge_row *e, const struct ft_pair_flow *a,
+		       const struct ft_pair_flow *b)
+{
+	uint64_t n = e->edge.writes;
+
+	if (a->partner.id == e->key.b)
+		n += a->writes;
+	if (b->partner.id == e->key.a)
+		n += b->writes;
+	return n;
+}
+
+static bool told(const struct ft_report *r, const struct ft_pair_edge *e, int only)
+{
+	const struct ft_hop_pairs *p = e->hop < r->nhops ? &r->hop[e->hop].pairs : NULL;
+
+	return p && p->role == FT_PAIR_B && p->class >= FT_PAIR_INTERVAL &&
+	       p->class != FT_PAIR_SIGNATURE && ft_pair_holds(ft_pair_pattern(e), p->rule) &&
+	       (only < 0 || e->hop == only || r->hop[e->hop].from == only);
+}
+
+static int print(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
+		 const struct ft_pair_walk *w, int hop, struct ft_buf *out)
+{
+	uint64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME), n = 0;
+	int err = 0;
+
+	if (o->json)
+		ft_view_list_begin(r, "pairs", out);
+	else
+		ft_view_pair_header(out);
+	for (size_t i = 0; !err && i < w->nedges && (!o->limit || n < o->limit); i++) {
+		const struct ft_pair_edge_row *e = &w->edge[i];
+		struct ft_pair_flow pa, pb;
+		struct ft_flow a, b;
+		struct ft_view_pair v = {.a = &a, .b = &b, .mono_ns = mono, .real_ns = real};
+
+		if (!told(r, &e->edge, hop) || !flow_of(p, w, e->key.a, &pa, &a) ||
+		    !flow_of(p, w, e->key.b, &pb, &b) || a.hop >= r->nhops || b.hop >= r->nhops)
+			continue;
+		v.a_hop = r->hop[a.hop].name;
+		v.b_hop = r->hop[b.hop].name;
+		v.writes = writes(e, &pa, &pb);
+		v.first_ns = e->edge.first_ns;
+		v.last_ns = e->edge.last_ns;
+		if (o->json && n++)
+			ft_buf_add(out, ",\n", 2);
+		if (o->json)
+			err = ft_view_pair_json(&v, out);
+		else
+			ft_view_pair_text(&v, out);
+		n += !o->json;
+	}
+	if (o->json)
+		ft_buf_printf(out, "]}\n");
+	return err ? err : ft_buf_error(out);
+}
+
+int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
+		  int hop)
+{
+	struct ft_pair_walk w = {0};
+	struct ft_buf out = {0};
+	int err = ft_probe_pair_list(o->pins ? o->pins : FT_DEFAULT_PINS, &w);
+
+	if (err == -ENOENT) {
+		ft_log(FT_LOG_ERROR, "the agent does not pair: no hop that connects works for one "
+				     "that accepts, or pairs = false, or the kernel cannot");
+		return FT_EXIT_UNAVAILABLE;
+	}
+	if (!err && w.nflows)
+		qsort(w.flow, w.nflows, sizeof(*w.flow), by_id);
+	if (!err && w.nedges)
+		qsort(w.edge, w.nedges, sizeof(*w.edge), by_age);
+	if (!err)
+		err = print(o, p, r, &w, hop, &out);
+	if (!err)
+		fwrite(ft_buf_text(&out), 1, out.len, stdout);
+	else
+		ft_log(FT_LOG_ERROR, "cannot list the pairs: %s", strerror(-err));
+	ft_pair_walk_close(&w);
+	ft_buf_close(&out);
+	return err ? FT_EXIT_INTERNAL : FT_EXIT_OK;
+}
