@@ -12,7 +12,9 @@
 #include "log.h"
 #include "netns.h"
 #include "owner.h"
+#include "pair.h"
 #include "show_flows.h"
+#include "show_pairs.h"
 #include "tcp.h"
 #include "view.h"
 
@@ -160,9 +162,42 @@ static void comm_of(uint32_t pid, char ret[FT_COMM_LEN])
 	}
 }
 
-static int print_entry(const struct entry *e, const struct ft_owners *owners,
-		       const struct ft_report *r, bool json, struct ft_buf *out)
+/* The rows of a flow stand together; the first by bisection. */
+static size_t first_name(const struct ft_pair_names *names, uint64_t key)
 {
+	size_t low = 0, high = names->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (names->row[middle].key < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+#define MAX_PAIRS 64 /* of one flow; a pool's connection may have had thousands */
+
+static size_t pairs_of(const struct ft_pair_names *names, uint64_t key, uint64_t ret[MAX_PAIRS][2])
+{
+	size_t n = 0;
+
+	for (size_t i = first_name(names, key); i < names->n && n < MAX_PAIRS; i++) {
+		if (names->row[i].key != key)
+			break;
+		ret[n][0] = names->row[i].a;
+		ret[n++][1] = names->row[i].b;
+	}
+	return n;
+}
+
+static int print_entry(const struct entry *e, const struct ft_owners *owners,
+		       const struct ft_report *r, const struct ft_pair_names *names, bool json,
+		       struct ft_buf *out)
+{
+	uint64_t pair[MAX_PAIRS][2];
 	const struct ft_owner *owner = e->row ? ft_owners_find(owners, e->row->inode) : NULL;
 	char comm[FT_COMM_LEN];
 	struct ft_view_flow v = {
@@ -174,6 +209,10 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 		.real_ns = now_ns(CLOCK_REALTIME),
 	};
 
+	if (r->hop[e->flow.hop < r->nhops ? e->flow.hop : 0].pairs.role != FT_PAIR_NONE) {
+		v.pair = (const uint64_t(*)[2])pair;
+		v.npairs = pairs_of(names, e->key, pair);
+	}
 	if (!owner)
 		comm_of(v.pid, comm);
 	v.process = owner ? owner->comm : comm;
@@ -192,7 +231,7 @@ static void print_header(const struct ft_report *r, bool json, struct ft_buf *ou
 }
 
 static int print(const struct ft_options *o, const struct list *l, const struct ft_owners *owners,
-		 const struct ft_report *r)
+		 const struct ft_pair_names *names, const struct ft_report *r)
 {
 	size_t n = o->limit && o->limit < l->n ? o->limit : l->n;
 	struct ft_buf out = {0};
@@ -202,7 +241,7 @@ static int print(const struct ft_options *o, const struct list *l, const struct 
 	for (size_t i = 0; !err && i < n; i++) {
 		if (o->json && i)
 			ft_buf_add(&out, ",\n", 2);
-		err = print_entry(&l->entry[i], owners, r, o->json, &out);
+		err = print_entry(&l->entry[i], owners, r, names, o->json, &out);
 		if (out.len > 1 << 16) { /* a hundred thousand rows need no memory of their own */
 			fwrite(out.data, 1, out.len, stdout);
 			ft_buf_reset(&out);
@@ -220,6 +259,7 @@ int ft_show_flows(const struct ft_options *o, const struct ft_probe *p, const st
 {
 	struct list l = {.hop = hop};
 	_free_ struct ft_sock_row *row = NULL;
+	struct ft_pair_names names = {0};
 	struct ft_owners owners = {0};
 	struct ft_netns ns = {0};
 	size_t nrows = 0;
@@ -235,7 +275,10 @@ int ft_show_flows(const struct ft_options *o, const struct ft_probe *p, const st
 		err = ft_owners_scan(&owners);
 	sort(&l, o->sort);
 	if (!err)
-		err = print(o, &l, &owners, r);
+		err = ft_pair_names(o->pins ? o->pins : FT_DEFAULT_PINS, r, &names);
+	if (!err)
+		err = print(o, &l, &owners, &names, r);
+	free(names.row);
 	ft_owners_close(&owners);
 	ft_netns_close(&ns);
 	free(l.entry);

@@ -92,6 +92,8 @@ static int print(const struct ft_options *o, const struct ft_probe *p, const str
 			continue;
 		v.a_hop = r->hop[a.hop].name;
 		v.b_hop = r->hop[b.hop].name;
+		v.a_id = e->key.a;
+		v.b_id = e->key.b;
 		v.writes = writes(e, &pa, &pb);
 		v.first_ns = e->edge.first_ns;
 		v.last_ns = e->edge.last_ns;
@@ -108,22 +110,66 @@ static int print(const struct ft_options *o, const struct ft_probe *p, const str
 	return err ? err : ft_buf_error(out);
 }
 
+static int read_walk(const char *pins, struct ft_pair_walk *ret)
+{
+	int err = ft_probe_pair_list(pins, ret);
+
+	if (!err && ret->nflows)
+		qsort(ret->flow, ret->nflows, sizeof(*ret->flow), by_id);
+	if (!err && ret->nedges)
+		qsort(ret->edge, ret->nedges, sizeof(*ret->edge), by_age);
+	return err;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct ft_pair_name *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return x->b < y->b ? -1 : x->b > y->b;
+}
+
+int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_names *ret)
+{
+	struct ft_pair_walk w = {0};
+	int err = read_walk(pins, &w);
+
+	*ret = (struct ft_pair_names){0};
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	ret->row = calloc(2 * w.nedges + 1, sizeof(*ret->row));
+	for (size_t i = 0; ret->row && i < w.nedges; i++) {
+		const struct ft_pair_edge_key *k = &w.edge[i].key;
+		const uint64_t id[2] = {k->a, k->b};
+
+		for (int end = 0; end < 2 && told(r, &w.edge[i].edge, -1); end++) {
+			const struct ft_pair_flow_row *row =
+				ft_pair_flow_named(w.flow, w.nflows, id[end]);
+
+			if (row)
+				ret->row[ret->n++] = (struct ft_pair_name){row->key, k->a, k->b};
+		}
+	}
+	if (ret->n)
+		qsort(ret->row, ret->n, sizeof(*ret->row), by_key);
+	err = ret->row ? 0 : -ENOMEM;
+	ft_pair_walk_close(&w);
+	return err;
+}
+
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
 		  int hop)
 {
 	struct ft_pair_walk w = {0};
 	struct ft_buf out = {0};
-	int err = ft_probe_pair_list(o->pins ? o->pins : FT_DEFAULT_PINS, &w);
+	int err = read_walk(o->pins ? o->pins : FT_DEFAULT_PINS, &w);
 
 	if (err == -ENOENT) {
 		ft_log(FT_LOG_ERROR, "the agent does not pair: no hop that connects works for one "
 				     "that accepts, or pairs = false, or the kernel cannot");
 		return FT_EXIT_UNAVAILABLE;
 	}
-	if (!err && w.nflows)
-		qsort(w.flow, w.nflows, sizeof(*w.flow), by_id);
-	if (!err && w.nedges)
-		qsort(w.edge, w.nedges, sizeof(*w.edge), by_age);
 	if (!err)
 		err = print(o, p, r, &w, hop, &out);
 	if (!err)

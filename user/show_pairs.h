@@ -11,4 +11,16 @@
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
 		  int hop);
 
+/* Ids of pairs by flow, for the list of flows: as `show pairs` names them. */
+struct ft_pair_name {
+	uint64_t key;  /* of the flow in the flow table */
+	uint64_t a, b; /* the pair's id */
+};
+struct ft_pair_names {
+	struct ft_pair_name *row; /* sorted by key; owned */
+	size_t n;
+};
+/* Empty when there is no agent that pairs. 0 or -errno. */
+int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_names *ret);
+
 #endif

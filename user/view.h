@@ -60,6 +60,8 @@ struct ft_view_flow {
 	const char *hop, *process;     /* process: "" unknown */
 	unsigned int pid;	       /* 0 unknown */
 	uint64_t mono_ns, real_ns;     /* now */
+	const uint64_t (*pair)[2]; /* ids of its pairs, the flows' ids each; NULL: pairs unknown */
+	size_t npairs;
 };
 /* One JSON object without newline, in contract form. */
 int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out);
@@ -91,6 +93,7 @@ void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_
 struct ft_view_pair {
 	const struct ft_flow *a, *b;
 	const char *a_hop, *b_hop;
+	uint64_t a_id, b_id;		    /* ids of the flows: together the pair's */
 	uint64_t writes, first_ns, last_ns; /* CLOCK_MONOTONIC */
 	uint64_t mono_ns, real_ns;	    /* now */
 };

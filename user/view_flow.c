@@ -129,11 +129,25 @@ static json_t *transitions(const struct ft_flow *flow)
 	return NULL;
 }
 
+/* As `show pairs` names them. */
+static json_t *pairs(const struct ft_view_flow *f)
+{
+	json_t *array = f->pair ? json_array() : json_null();
+	char id[40];
+
+	for (size_t i = 0; f->pair && i < f->npairs; i++) {
+		snprintf(id, sizeof(id), "%llx-%llx", (unsigned long long)f->pair[i][0],
+			 (unsigned long long)f->pair[i][1]);
+		json_array_append_new(array, json_string(id));
+	}
+	return array;
+}
+
 int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out)
 {
 	const struct ft_flow *flow = f->flow;
 	json_t *root = json_pack(
-		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:n}", "hop", text(f->hop),
+		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "hop", text(f->hop),
 		"state", ft_state_name(flow->state), "local", endpoint(flow->laddr, flow->lport),
 		"remote", endpoint(flow->raddr, flow->rport), "opened", opened(f), "age_seconds",
 		real(age(f)), "idle_seconds", real(idle(f)), "process", text(f->process), "pid",
@@ -141,7 +155,7 @@ int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out)
 		flow->netns ? json_integer(flow->netns) : json_null(), "transitions",
 		transitions(flow), "unread_bytes",
 		f->row ? json_integer(f->row->unread_bytes) : json_null(), "stale",
-		f->row ? json_boolean(f->row->stale) : json_null(), "pairs");
+		f->row ? json_boolean(f->row->stale) : json_null(), "pairs", pairs(f));
 	char *line = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) : NULL;
 
 	json_decref(root);

@@ -191,8 +191,12 @@ static json_t *time_of(const struct ft_view_pair *v, uint64_t mono_ns)
 
 int ft_view_pair_json(const struct ft_view_pair *v, struct ft_buf *out)
 {
-	return add(json_pack("{s:o,s:o,s:I,s:o,s:o}", "a", end_of(v->a_hop, v->a), "b",
-			     end_of(v->b_hop, v->b), "writes", (json_int_t)v->writes, "first",
+	char id[40];
+
+	snprintf(id, sizeof(id), "%llx-%llx", (unsigned long long)v->a_id,
+		 (unsigned long long)v->b_id);
+	return add(json_pack("{s:s,s:o,s:o,s:I,s:o,s:o}", "id", id, "a", end_of(v->a_hop, v->a),
+			     "b", end_of(v->b_hop, v->b), "writes", (json_int_t)v->writes, "first",
 			     time_of(v, v->first_ns), "last", time_of(v, v->last_ns)),
 		   out);
 }

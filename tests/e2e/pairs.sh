@@ -89,6 +89,9 @@ until_true 5 grep -q "open 3" "$W/clients.out" || die "clients connect"
 holds "three open clients have their pairs" becomes 3 sh -c "'$FT' show pairs --json |
 	jq '[.pairs[].a | select(.hop == \"pool\")] | unique | length'"
 "$FT" show pairs --json >"$W/pairs.json"
+"$FT" show flows --hop pool --json >"$W/flows.json"
+equal "show flows names the same pairs" "$(jq -r '.flows[].pairs[]' "$W/flows.json" | sort)" \
+	"$(jq -r '.pairs[] | select(.a.hop == "pool").id' "$W/pairs.json" | sort)"
 tuples=$(inside ss -Htn state established | awk '{ print $3 " " $4 }' | sort)
 missing=$(jq -r '.pairs[] | .a, .b | "\(.local) \(.remote)"' "$W/pairs.json" | sort -u |
 	comm -23 - <(echo "$tuples") | wc -l)

@@ -75,6 +75,8 @@ equal "the file says what show says" \
 
 # a reader looping while the file is rewritten ten times a second
 first=$(stat -c %i "$PROM")
+# what scans and pairing tell comes a little later than the counters
+until_true 1 eval 'lines=$(wc -l <"$PROM"); sleep 2; [ "$(wc -l <"$PROM")" -eq "$lines" ]'
 lines=$(wc -l <"$PROM")
 last=$(tail -n 1 "$PROM" | cut -d' ' -f1)
 partial=0 reads=0 end=$((SECONDS + 4))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static _Noreturn void read_for_ever(int ready)
 {
 	char text[32768];
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails does not get to kill it */
 	for (;;) {
 		size_t len = slurp(path, text, sizeof(text));
 
