@@ -155,6 +155,10 @@ static void find_fullest(struct ft_counting *c, uint32_t number, struct ft_hop_l
 	ft_probe_ports(&c->probe, note_destination, d);
 	for (unsigned int i = 0; i < d->nold; i++)
 		ft_probe_drop_ports(&c->probe, &d->old[i]);
+	/* No connection: none used, of what the first namespace has. */
+	for (unsigned int i = 0; i < c->config.nhops; i++)
+		if (c->config.hop[i].side == FT_CONNECT && !limits[i].ports_limit)
+			limits[i].ports_limit = ports_of(d, c->ns.inode[0]);
 }
 
 /* --- drift --- */

@@ -141,17 +141,16 @@ int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_na
 	ret->row = calloc(2 * w.nedges + 1, sizeof(*ret->row));
 	for (size_t i = 0; ret->row && i < w.nedges; i++) {
 		const struct ft_pair_edge_key *k = &w.edge[i].key;
-		const uint64_t id[2] = {k->a, k->b};
+		const struct ft_pair_flow_row *row[2] = {
+			ft_pair_flow_named(w.flow, w.nflows, k->a),
+			ft_pair_flow_named(w.flow, w.nflows, k->b)};
 
-		for (int end = 0; end < 2 && told(r, &w.edge[i].edge, -1); end++) {
-			const struct ft_pair_flow_row *row =
-				ft_pair_flow_named(w.flow, w.nflows, id[end]);
-
-			if (row)
-				ret->row[ret->n++] = (struct ft_pair_name){row->key, k->a, k->b};
-		}
+		if (!told(r, &w.edge[i].edge, -1) || !row[0] || !row[1])
+			continue;
+		for (int end = 0; end < 2; end++)
+			ret->row[ret->n++] = (struct ft_pair_name){row[end]->key, k->a, k->b};
 	}
-	if (ret->n)
+	if (ret->row && ret->n)
 		qsort(ret->row, ret->n, sizeof(*ret->row), by_key);
 	err = ret->row ? 0 : -ENOMEM;
 	ft_pair_walk_close(&w);
