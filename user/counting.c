@@ -20,8 +20,9 @@
 #include "log.h"
 #include "probe_pair_pins.h"
 
-#define SECOND 1000000000ULL
-#define BUDGET 1000 /* a thousandth of a core */
+#define SECOND	    1000000000ULL
+#define BUDGET	    1000 /* a thousandth of a core */
+#define SCAN_BUDGET 100
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -302,6 +303,7 @@ void ft_counting_peers(struct ft_counting *c)
 /* Before the counters are read, so that what it finds is said at once. */
 static void scan(struct ft_counting *c)
 {
+	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), after;
 	int err;
 
 	if (clock_ns(CLOCK_MONOTONIC) < c->scan_due_ns)
@@ -310,6 +312,12 @@ static void scan(struct ft_counting *c)
 	err = ft_counting_scan(c);
 	if (err)
 		ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
+	/* The walk has set the time by its own cost; where there are thousands of processes,
+	 * looking for their namespaces costs more. */
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	after = clock_ns(CLOCK_MONOTONIC) + cpu * SCAN_BUDGET;
+	if (after > c->scan_due_ns)
+		c->scan_due_ns = after;
 }
 
 static void run_errands(struct ft_counting *c)
