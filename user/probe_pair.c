@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "log.h"
 #include "probe_pair.h"
@@ -110,6 +111,18 @@ static void collect_fds(struct ft_probe_pair *p, const struct skeleton *s)
 		p->link[i] = s->link[i] ? bpf_link__fd(s->link[i]) : -1;
 }
 
+/* A kprobe's program that shares maps which allocate at run time makes kernels up to 5.15 print a
+ * WARNING with a stack trace (kernel/bpf/verifier.c). Nobody wants that for a list of pairs. */
+static bool quiet(enum ft_pair_door door)
+{
+	struct utsname name;
+	unsigned int major = 0;
+
+	if (door != FT_PAIR_KPROBE)
+		return true;
+	return !uname(&name) && sscanf(name.release, "%u", &major) == 1 && major >= 6;
+}
+
 int ft_probe_pair_load(struct ft_probe_pair *p, int flows, const struct ft_probe_pair_options *o,
 		       char *why, size_t why_len)
 {
@@ -118,6 +131,8 @@ int ft_probe_pair_load(struct ft_probe_pair *p, int flows, const struct ft_probe
 
 	*p = (struct ft_probe_pair)FT_PROBE_PAIR_NONE;
 	for (int door = o->first_door; s && err && door < FT_NPAIR_DOORS; door++) {
+		if (!quiet(door))
+			break;
 		err = open_door(s, flows, o, door);
 		p->door = door;
 		ft_log(FT_LOG_DEBUG, "pairing by %s: %s", programs[door][FT_PAIR_LINK_SEND],
