@@ -67,7 +67,11 @@ static __always_inline void drop_edge(const struct ft_pair_flow *f)
 		return;
 	}
 	s = stats_of(e->hop);
-	if (drop_ended && !bpf_map_delete_elem(&ft_pair_edges, &key) && s)
+	if (!drop_ended || bpf_map_delete_elem(&ft_pair_edges, &key) || !s)
+		return;
+	/* Verifiers before 6.3 forget the mask across the calls above; the bound is told again. */
+	barrier_var(pattern);
+	if (pattern < FT_NPAIR_PATTERNS)
 		add(&s->ended[pattern], 1);
 }
 
