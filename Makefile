@@ -73,6 +73,9 @@ help:
 	@echo 'make bench      cost and exactness against peers; needs root'
 	@echo 'make golden     rewrite the golden files of the unit tests'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX)'
+	@echo 'make deb        Debian package, into $(DIST)'
+	@echo 'make rpm        RPM for Amazon Linux 2023, into $(DIST)'
+	@echo 'make static     one static binary, into $(DIST)'
 
 # --- BPF: object (with header dependencies) -> stripped -> skeleton ---
 $(O)/bpf/sockops_nobtf.o: bpf/sockops.bpf.c | $(O)/bpf
@@ -110,19 +113,7 @@ include tests/tests.mk
 vmtest:
 	$(Q)scripts/vmtest
 
-# what `fantail demo --lab` runs
-LAB = scripts/lab scripts/deps scripts/tally tests/e2e/alone tests/e2e/lib.sh \
-	$(shell find tests/lab -type f)
-
-install: $(O)/fantail
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(SYSCONFDIR)/fantail
-	install -m 0755 $(O)/fantail $(DESTDIR)$(PREFIX)/sbin/fantail
-	install -m 0644 docs/fantail.8 $(DESTDIR)$(PREFIX)/share/man/man8/
-	install -m 0644 docs/fantail.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 0644 scripts/fantail.conf.example $(DESTDIR)$(SYSCONFDIR)/fantail/
-	for f in $(LAB); do install -D -m $$([ -x $$f ] && echo 0755 || echo 0644) $$f \
-		$(DESTDIR)$(PREFIX)/share/fantail/$$f; done
+include packaging/packaging.mk
 
 clean:
 	rm -rf $(O)

@@ -13,6 +13,12 @@ struct ft_rules rules[2] SEC(".data.rules");
 /* Switches. Written by user space, whole; so what the kernel writes is not among them. */
 volatile struct ft_control control SEC(".data.control");
 
+/* In a walk of phase FILL: what is found of this hop was there before. */
+static __always_inline bool is_fresh(__u32 hop)
+{
+	return control.fresh >> (hop & (FT_MAX_HOPS - 1)) & 1;
+}
+
 /* Open flows. Written by the engine and the first scan, read by lists. A plain hash: an LRU
  * would evict live flows and falsify the gauges. Not preallocated: an idle host pays for
  * the buckets only. Capacity is set before load. */

@@ -55,7 +55,7 @@ static __always_inline void fill_listener(__u64 key, struct sock *sk)
 static __always_inline bool count_found(const struct event *ev, struct ft_hop_stats *s,
 					struct ft_flow *f)
 {
-	bool first = control.phase == FT_PHASE_FILL && f->hop >= control.first_new;
+	bool first = control.phase == FT_PHASE_FILL && is_fresh(f->hop);
 
 	if (!first && overflow)
 		return false;

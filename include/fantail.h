@@ -16,7 +16,7 @@
 #endif
 
 /* Change it whenever a struct below, or the meaning of a field, changes. */
-#define FT_ABI 2
+#define FT_ABI 3
 
 #define FT_MAX_HOPS  64
 #define FT_MAX_RULES 128
@@ -185,23 +185,25 @@ struct ft_hop_def {
 	__u8 discovered;    /* 1: found by discovery, 0: configured */
 	__u32 limit;	    /* configured number of places; 0 none */
 	__u32 keepalive_ms; /* how long the server behind keeps an idle connection */
+	__u32 retired;	    /* 1: no longer configured; flows that it counted may still be open */
 };
-FT_ABI_SIZE(ft_hop_def, 252);
+FT_ABI_SIZE(ft_hop_def, 256);
 
 /* What the running programs are told. Written by user space only. */
 struct ft_control {
 	__u32 phase;	    /* enum ft_phase */
 	__u32 netns;	    /* count only this network namespace (inode number); 0 all */
 	__u32 discover;	    /* 1: note destinations that match no rule */
-	__u32 first_new;    /* hops below it were counted before this first walk (phase FILL) */
 	__u32 accept_comm;  /* 1: some accept rule names a process */
 	__u32 connect_comm; /* 1: some connect rule does */
 	__u32 table;	    /* which of the two rule tables is in force */
 	__u32 audit;	    /* number of the last walk begun; stamped on what it meets */
 	__u32 scanning;	    /* 1: that walk is under way and fills ft_hop_scan */
 	__u32 one_shot_ms;  /* a flow that lived no longer is one-shot, whatever it carried */
+	__u32 pad;
+	__u64 fresh; /* bit i: hop i was not counted, or not so, before (phase FILL) */
 };
-FT_ABI_SIZE(ft_control, 40);
+FT_ABI_SIZE(ft_control, 48);
 enum ft_phase {
 	FT_PHASE_OFF,	/* programs return at once (until all of them are attached) */
 	FT_PHASE_FILL,	/* counting; a walk is finding what was open before */

@@ -17,6 +17,7 @@
 #include "lock.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "sink.h"
 #include "view.h"
 
@@ -30,6 +31,7 @@ struct agent {
 	uint64_t next_write_ns;
 	uint32_t tick_ms;
 	bool failing; /* the last write failed: say so once */
+	bool keep;    /* at the end: the kernel goes on counting */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -128,40 +130,81 @@ static void tick(struct agent *a)
 		ft_log(FT_LOG_WARN, "cannot read the counters: %s", strerror(-err));
 		return;
 	}
+	ft_notify_alive();
 	if (now + a->tick_ms * 500000ULL < a->next_write_ns) /* the nearest tick */
 		return;
 	write_textfile(a);
 	a->next_write_ns = now + a->counting.config.interval_ms * 1000000ULL;
 }
 
-static bool stops(const struct ft_event *e)
+/* One second or less, so that the interval is a whole number of ticks. */
+static int set_timer(struct agent *a, struct ft_loop *loop)
+{
+	uint32_t interval = a->counting.config.interval_ms;
+
+	a->tick_ms = interval / ((interval + 999) / 1000);
+	return ft_loop_set_timer(loop, a->tick_ms);
+}
+
+static void ready(const struct agent *a)
+{
+	const struct ft_config *c = &a->counting.config;
+	unsigned int n = 0;
+	char text[64];
+
+	for (unsigned int i = 0; i < c->nhops; i++)
+		n += !c->hop[i].retired;
+	snprintf(text, sizeof(text), "counting %u hops (%s)", n,
+		 c->source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
+	ft_log(FT_LOG_INFO, "%s", text);
+	ft_notify_ready(text);
+}
+
+static void reload(struct agent *a, struct ft_loop *loop)
+{
+	char before[sizeof(a->counting.config.textfile)];
+
+	ft_notify_reloading();
+	memcpy(before, textfile(a), sizeof(before));
+	if (check_config(a->options) || ft_counting_reload(&a->counting)) {
+		ft_log(FT_LOG_WARN, "the configuration in force stays as it is");
+		ft_notify_ready("the configuration in force stays as it is: see the log");
+		return;
+	}
+	drop_default_textfile(a);
+	if (before[0] && strcmp(before, textfile(a)) != 0)
+		ft_sink_remove(before);
+	set_timer(a, loop);
+	a->next_write_ns = 0;
+	tick(a);
+	ready(a);
+}
+
+static bool stops(struct agent *a, struct ft_loop *loop, const struct ft_event *e)
 {
 	if (e->kind == FT_EVENT_DEADLINE)
 		return true;
 	if (e->kind != FT_EVENT_SIGNAL)
 		return false;
 	if (e->signo == SIGHUP)
-		ft_log(FT_LOG_INFO, "reloading is not in this version: restart to change hops");
-	return e->signo == SIGINT || e->signo == SIGTERM || e->signo == SIGQUIT;
+		reload(a, loop);
+	a->keep |= e->signo == SIGUSR1;
+	return a->keep || e->signo == SIGINT || e->signo == SIGTERM || e->signo == SIGQUIT;
 }
 
 static int run(struct agent *a, struct ft_loop *loop)
 {
-	uint32_t interval = a->counting.config.interval_ms;
 	struct ft_event event;
-	int err;
-
-	/* One second or less, so that the interval is a whole number of ticks. */
-	a->tick_ms = interval / ((interval + 999) / 1000);
-	err = ft_loop_set_timer(loop, a->tick_ms);
+	int err = set_timer(a, loop);
 
 	if (!err && a->options->for_ms)
 		err = ft_loop_set_deadline(loop, a->options->for_ms);
 	tick(a);
+	ready(a);
 	while (!err && !(err = ft_loop_next(loop, &event))) {
 		if (event.kind == FT_EVENT_TICK)
 			tick(a);
-		else if (stops(&event))
+		else if (stops(a, loop, &event))
 			return 0;
 	}
 	ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(-err));
@@ -170,9 +213,13 @@ static int run(struct agent *a, struct ft_loop *loop)
 
 static void stop(struct agent *a)
 {
-	if (textfile(a)[0])
+	ft_notify_stopping();
+	if (a->keep)
+		ft_log(FT_LOG_INFO, "the kernel goes on counting; the next agent takes over");
+	/* Handing over is no stop: the metrics need no gap. */
+	if (textfile(a)[0] && !a->keep)
 		ft_sink_remove(textfile(a));
-	if (!a->options->keep)
+	if (!a->options->keep && !a->keep)
 		ft_probe_unpin(a->pins);
 	ft_counting_close(&a->counting);
 }
@@ -184,8 +231,6 @@ static int agent(struct agent *a, struct ft_loop *loop)
 	if (code)
 		return code;
 	drop_default_textfile(a);
-	ft_log(FT_LOG_INFO, "counting %u hops (%s)", a->counting.config.nhops,
-	       a->counting.config.source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
 	code = run(a, loop);
 	stop(a);
 	return code;

@@ -93,7 +93,7 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 	static const char *const words[] = {
 		[FT_SHOW_HOPS] = "hops", [FT_SHOW_EDGES] = "edges", [FT_SHOW_LOSS] = "loss"};
 	_free_ struct ft_report *r = calloc(1, sizeof(*r));
-	int hop = -1, err = r ? read_report(p, r) : -ENOMEM;
+	int hop = -1, place, err = r ? read_report(p, r) : -ENOMEM;
 
 	if (err) {
 		ft_log(FT_LOG_ERROR, "cannot read the counters: %s", strerror(-err));
@@ -105,14 +105,15 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 		ft_log(FT_LOG_ERROR, "there is no hop \"%s\"; see fantail show hops", o->hop);
 		return FT_EXIT_USAGE;
 	}
+	place = hop < 0 ? -1 : (int)r->hop[hop].place;
 	if (!strcmp(o->argument, "flows"))
-		return ft_show_flows(o, p, r, hop);
+		return ft_show_flows(o, p, r, place);
 	if (!strcmp(o->argument, "listeners"))
-		return ft_show_listeners(o, p, r, hop);
+		return ft_show_listeners(o, p, r, place);
 	if (!strcmp(o->argument, "ports"))
-		return ft_show_ports(o, p, r, hop);
+		return ft_show_ports(o, p, r, place);
 	if (!strcmp(o->argument, "pairs"))
-		return ft_show_pairs(o, p, r, hop);
+		return ft_show_pairs(o, p, r, place);
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(o->argument, words[i]))
 			return print(o, r, i, hop);

@@ -25,6 +25,8 @@ struct ft_config_hop {
 	uint32_t limit;	       /* 0: none */
 	uint32_t keepalive_ms; /* of the server behind; default FT_DEFAULT_KEEPALIVE_MS */
 	bool discovered;
+	bool retired;	    /* only holds its place: see ft_config_keep_places */
+	unsigned int order; /* of its rules among the configured hops' */
 	int line; /* where it stands in the file; 0 discovered */
 };
 
@@ -68,6 +70,16 @@ int ft_duration_parse(const char *text, uint32_t *ret_ms);
 /* Config text that ft_config_parse reads back to the same hops (used by discover): only hops,
  * in the order of their rules; a discovered listener's process is a comment, no condition. */
 void ft_config_print(const struct ft_config *c, struct ft_buf *out);
+
+/*
+ * Give the hops of `c` the places that hops of the same name and side have in old[0..n), so that
+ * what was counted stays theirs: a hop that is new comes behind, one that `c` does not name stays
+ * as a retired one. Whatever the places, the rules keep their order. 0, -ENOMEM, or
+ * -E2BIG: more than FT_MAX_HOPS together; `c` is then as it was.
+ */
+int ft_config_keep_places(struct ft_config *c, const struct ft_hop_def *old, uint32_t n);
+/* Only the hops that are in force, without gaps; their places are lost. */
+void ft_config_drop_retired(struct ft_config *c);
 
 /* Hop i of the config -> its row for readers and its rules for the kernel: first match wins.
  * Configured hops' rules are in config order; of the discovered ones those that name only a

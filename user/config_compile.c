@@ -12,7 +12,7 @@
 int ft_config_find(const struct ft_config *c, const char *name)
 {
 	for (unsigned int i = 0; i < c->nhops; i++) {
-		if (!strcmp(c->hop[i].name, name))
+		if (!c->hop[i].retired && !strcmp(c->hop[i].name, name))
 			return (int)i;
 	}
 	return -1;
@@ -26,6 +26,21 @@ unsigned int ft_config_rank(const struct ft_config_hop *h)
 	bool ownerless = h->side == FT_CONNECT && !h->process[0];
 
 	return h->discovered ? 2U * ownerless + any : 0;
+}
+
+unsigned int ft_config_order(const struct ft_config *c, unsigned int ret[FT_MAX_HOPS])
+{
+	unsigned int n = 0;
+
+	for (unsigned int rank = 0; rank < FT_CONFIG_RANKS; rank++)
+		for (unsigned int order = 0; order < FT_MAX_HOPS; order++)
+			for (unsigned int i = 0; i < c->nhops; i++) {
+				const struct ft_config_hop *h = &c->hop[i];
+
+				if (!h->retired && h->order == order && ft_config_rank(h) == rank)
+					ret[n++] = i;
+			}
+	return n;
 }
 
 /* A rule has one condition on the peer; for connect the endpoint's address is one, too. */
@@ -129,6 +144,7 @@ static void define(const struct ft_config *c, const struct ft_config_hop *h, str
 		.side = h->side,
 		.discovered = h->discovered,
 		.limit = h->limit,
+		.retired = h->retired,
 		.keepalive_ms = h->keepalive_ms ? h->keepalive_ms : FT_DEFAULT_KEEPALIVE_MS,
 	};
 	memcpy(ret->name, h->name, strnlen(h->name, sizeof(ret->name) - 1));
@@ -152,16 +168,13 @@ int ft_config_compile(const struct ft_config *c, struct ft_hop_def def[FT_MAX_HO
 		      struct ft_rules *rules)
 {
 	struct ft_rules made = {0};
+	unsigned int order[FT_MAX_HOPS], n = ft_config_order(c, order);
 	int err;
 
-	for (unsigned int rank = 0; rank < FT_CONFIG_RANKS; rank++) {
-		for (unsigned int i = 0; i < c->nhops; i++) {
-			if (ft_config_rank(&c->hop[i]) != rank)
-				continue;
-			err = add_rules(&c->hop[i], i, &made);
-			if (err)
-				return err;
-		}
+	for (unsigned int i = 0; i < n; i++) {
+		err = add_rules(&c->hop[order[i]], order[i], &made);
+		if (err)
+			return err;
 	}
 	for (unsigned int i = 0; i < c->nhops; i++)
 		define(c, &c->hop[i], &def[i]);

@@ -147,6 +147,7 @@ void ft_config_hops(struct ft_config_parser *p, config_setting_t *list)
 		p->hop = p->c->nhops < FT_MAX_HOPS ? &p->c->hop[p->c->nhops++] : &spare;
 		*p->hop = (struct ft_config_hop){
 			.line = (int)config_setting_source_line(group),
+			.order = (unsigned int)i,
 		};
 		read_hop(p, group);
 	}

@@ -85,5 +85,7 @@ int ft_config_find(const struct ft_config *c, const char *name);
 /* When the hop's rules come: all of rank 0 first, in config order, then rank 1, … */
 #define FT_CONFIG_RANKS 4
 unsigned int ft_config_rank(const struct ft_config_hop *h);
+/* Indices of the hops in force, in the order of their rules; how many they are. */
+unsigned int ft_config_order(const struct ft_config *c, unsigned int ret[FT_MAX_HOPS]);
 
 #endif

@@ -66,15 +66,11 @@ static void print_hop(const struct ft_config_hop *h, bool last, struct ft_buf *o
 
 void ft_config_print(const struct ft_config *c, struct ft_buf *out)
 {
-	unsigned int printed = 0;
+	unsigned int order[FT_MAX_HOPS], n = ft_config_order(c, order);
 
 	ft_buf_printf(out, "# Hops of fantail. The first hop that matches a connection counts it.\n"
 			   "hops = (\n");
-	for (unsigned int rank = 0; rank < FT_CONFIG_RANKS; rank++) {
-		for (unsigned int i = 0; i < c->nhops; i++) {
-			if (ft_config_rank(&c->hop[i]) == rank)
-				print_hop(&c->hop[i], ++printed == c->nhops, out);
-		}
-	}
+	for (unsigned int i = 0; i < n; i++)
+		print_hop(&c->hop[order[i]], i + 1 == n, out);
 	ft_buf_printf(out, ");\n");
 }

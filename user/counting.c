@@ -15,6 +15,7 @@
 #include "counting.h"
 #include "counting_discover.h"
 #include "counting_pair.h"
+#include "counting_reload.h"
 #include "counting_scan.h"
 #include "exit.h"
 #include "log.h"
@@ -92,24 +93,6 @@ static uint32_t scope(const struct ft_counting *c)
 
 /* --- adoption --- */
 
-static bool same_hops(const struct ft_counting *c)
-{
-	_free_ struct ft_hop_def *def = calloc(2 * FT_MAX_HOPS, sizeof(*def));
-	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
-	struct ft_hop_def *pinned = def ? def + FT_MAX_HOPS : NULL;
-	uint32_t n = 0;
-
-	if (!def || !rules || ft_config_compile(&c->config, def, rules) ||
-	    ft_probe_get_hops(&c->probe, pinned, &n) || n != c->config.nhops)
-		return false;
-	for (uint32_t i = 0; i < n; i++)
-		if (strcmp(def[i].name, pinned[i].name) || strcmp(def[i].port, pinned[i].port) ||
-		    def[i].side != pinned[i].side || def[i].from != pinned[i].from ||
-		    def[i].limit != pinned[i].limit || def[i].discovered != pinned[i].discovered)
-			return false;
-	return ft_probe_same_rules(&c->probe, rules);
-}
-
 /* Why what is pinned cannot go on counting for us; NULL: it can. */
 static const char *unfit(struct ft_counting *c)
 {
@@ -122,9 +105,19 @@ static const char *unfit(struct ft_counting *c)
 		return "max_flows has changed";
 	if (!ft_probe_has_netns(&c->probe, scope(c)))
 		return "they count another network namespace";
-	if (c->discover)
-		return ft_counting_restore(c) ? "their hops were configured" : NULL;
-	return same_hops(c) ? NULL : "the hops have changed";
+	return NULL;
+}
+
+/* The hops may have changed since. */
+static const char *go_on(struct ft_counting *c)
+{
+	int err = ft_counting_find_hops(c);
+
+	if (!err)
+		err = ft_counting_apply(c);
+	if (!err)
+		err = ft_probe_set_switches(&c->probe, c->discover, c->config.one_shot_ms);
+	return !err ? NULL : err == -E2BIG ? "too many hops have changed" : strerror(-err);
 }
 
 static bool adopt(struct ft_counting *c, const char *pins)
@@ -136,22 +129,28 @@ static bool adopt(struct ft_counting *c, const char *pins)
 	if (err == -ENOENT)
 		return false;
 	if (!err) {
+		snprintf(text, sizeof(text), "%s", c->probe.meta.version);
 		why = unfit(c);
+		if (!why)
+			why = go_on(c);
 		if (!why) {
 			ft_log(FT_LOG_INFO,
 			       "adopted the counters pinned in %s: they went on counting", pins);
+			if (strcmp(text, FT_VERSION))
+				ft_log(FT_LOG_INFO,
+				       "the programs of version %s go on until the agent is "
+				       "stopped and started",
+				       text);
 			ft_probe_take_over(&c->probe, c->config.interval_ms);
 			ft_probe_get_history(&c->probe, &c->history);
 			c->pins = pins;
 			ft_probe_pair_unpin(pins); /* their programs ended with their agent */
-			if (ft_probe_phase(&c->probe) == FT_PHASE_FILL) /* killed in a walk */
-				ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
 			return true;
 		}
 		ft_probe_close(&c->probe);
 	}
 	ft_log(FT_LOG_WARN, "the counters pinned in %s are replaced, counting starts anew: %s",
-	       pins, text[0] || !err ? why : strerror(-err));
+	       pins, why[0] || !err ? why : strerror(-err));
 	ft_probe_unpin(pins);
 	return false;
 }
@@ -202,9 +201,10 @@ static void warn_of_processes(const struct ft_counting *c)
 
 static int begin(struct ft_counting *c)
 {
-	int err = c->discover ? ft_counting_discover_all(c)
-			      : ft_probe_set_hops(&c->probe, &c->config);
+	int err = c->discover ? ft_counting_discover_all(c) : 0;
 
+	if (!err)
+		err = ft_probe_set_hops(&c->probe, &c->config);
 	if (!err)
 		err = ft_probe_start(&c->probe, c->ns.fd, c->ns.n, true);
 	if (!err && !c->discover)

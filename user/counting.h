@@ -58,6 +58,12 @@ void ft_counting_override(struct ft_config *c, const struct ft_options *o);
 int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const char *pins,
 		      const char *config_text);
 
+/*
+ * Read the configuration again and go on with it; what was counted stays. 0, or an exit code after
+ * logging why: then all is as it was. What the maps were made for is not changed, and said.
+ */
+int ft_counting_reload(struct ft_counting *c);
+
 /* Once a second: read, remember, look for new hops, audit. 0 or -errno. */
 int ft_counting_tick(struct ft_counting *c);
 

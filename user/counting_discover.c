@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "counting_discover.h"
+#include "counting_reload.h"
 #include "discover.h"
 #include "log.h"
 #include "owner.h"
@@ -128,27 +129,46 @@ static void mark_accepted(struct ft_sock_row *row, size_t n)
 			row[i].accepted |= ports[row[i].lport];
 }
 
-/* Merge and tell the kernel. Returns the number of new hops, or -errno. */
+static void say_no_room(struct ft_counting *c, unsigned int dropped)
+{
+	ft_probe_set_no_room(&c->probe, dropped);
+	if (!c->rules_full)
+		ft_log(FT_LOG_WARN,
+		       "more hops on this host than fit (%d): configure the ones "
+		       "that matter; start from: fantail discover",
+		       FT_MAX_HOPS);
+	c->rules_full = true;
+}
+
+/* Into c->config, each hop at its place. Whether that has changed it, or -errno. */
 static int merge(struct ft_counting *c, const struct seen *s)
 {
+	_free_ struct ft_config *was = malloc(2 * sizeof(*was));
+	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
+	struct ft_config *found = was ? was + 1 : NULL;
 	unsigned int dropped = 0;
-	unsigned int added = ft_discover_merge(&c->config, s->listener, s->nlisteners, s->connect,
-					       s->nconnects, &dropped);
+	uint32_t n = 0;
 	int err;
 
-	if (dropped) {
-		ft_probe_set_no_room(&c->probe, dropped);
-		if (!c->rules_full)
-			ft_log(FT_LOG_WARN,
-			       "more hops on this host than fit (%d): configure the ones "
-			       "that matter; start from: fantail discover",
-			       FT_MAX_HOPS);
-		c->rules_full = true;
-	}
-	if (!added)
+	if (!was || !def)
+		return -ENOMEM;
+	*was = c->config;
+	ft_config_drop_retired(was);
+	*found = *was;
+	ft_discover_merge(found, s->listener, s->nlisteners, s->connect, s->nconnects, &dropped);
+	if (dropped)
+		say_no_room(c, dropped);
+	if (found->nhops == was->nhops && !memcmp(found->hop, was->hop, sizeof(was->hop)))
 		return 0;
-	err = ft_probe_set_hops(&c->probe, &c->config);
-	return err ? err : (int)added;
+	err = ft_probe_get_hops(&c->probe, def, &n);
+	if (!err)
+		err = ft_config_keep_places(found, def, n);
+	if (err == -E2BIG)
+		say_no_room(c, found->nhops - was->nhops);
+	if (err)
+		return err == -E2BIG ? 0 : err;
+	c->config = *found;
+	return 1;
 }
 
 int ft_counting_discover_all(struct ft_counting *c)
@@ -160,7 +180,7 @@ int ft_counting_discover_all(struct ft_counting *c)
 	int err = ft_probe_dump(&c->probe, c->ns.fd, c->ns.n, &row, &n);
 
 	if (err == -EOPNOTSUPP) /* sockops: nothing to see before it happens */
-		return ft_probe_set_hops(&c->probe, &c->config);
+		return 0;
 	if (!err)
 		err = ft_owners_scan(&owners);
 	if (!err)
@@ -174,7 +194,7 @@ int ft_counting_discover_all(struct ft_counting *c)
 	ft_owners_close(&owners);
 	if (!err)
 		err = merge(c, &s);
-	return err > 0 ? 0 : err ? err : ft_probe_set_hops(&c->probe, &c->config);
+	return err < 0 ? err : 0;
 }
 
 struct look {
@@ -211,47 +231,73 @@ int ft_counting_discover_new(struct ft_counting *c)
 	if (!err)
 		err = merge(c, &look.seen);
 	seen_close(&look.seen);
-	if (err <= 0)
-		return err;
-	return ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
+	return err > 0 ? ft_counting_apply(c) : err;
 }
 
 /* --- pinned hops back into configuration --- */
 
-static int restore_hop(struct ft_config_hop *h, const struct ft_hop_def *def,
-		       const struct ft_hop_def *all)
+static unsigned int prefix_len(const __u64 mask[2])
 {
-	char text[FT_TEXT_LEN], err[128], *save = NULL, *word;
+	return __builtin_popcountll(mask[0]) + __builtin_popcountll(mask[1]);
+}
 
-	if (!def->discovered)
-		return -EINVAL;
-	memcpy(h->name, def->name, sizeof(h->name));
-	memcpy(h->process, def->process, sizeof(h->process));
-	if (def->from >= 0)
-		memcpy(h->from, all[def->from].name, sizeof(h->from));
-	h->side = def->side;
-	h->limit = def->limit;
-	h->discovered = true;
-	memcpy(text, def->port, sizeof(text));
-	for (word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save))
-		if (h->nendpoints == FT_HOP_ENDPOINTS ||
-		    ft_endpoint_parse(word, &h->endpoint[h->nendpoints++], err, sizeof(err)))
-			return -EINVAL;
-	return h->nendpoints ? 0 : -EINVAL;
+static void restore_endpoint(const struct ft_rule *r, struct ft_config_hop *ret)
+{
+	const __u64 *addr = r->side == FT_ACCEPT ? r->local : r->peer;
+	const __u64 *mask = r->side == FT_ACCEPT ? r->local_mask : r->peer_mask;
+	struct ft_endpoint *e;
+
+	if (ret->nendpoints == FT_HOP_ENDPOINTS)
+		return;
+	e = &ret->endpoint[ret->nendpoints++];
+	*e = (struct ft_endpoint){.port_lo = r->port_lo, .port_hi = r->port_hi};
+	memcpy(e->prefix.addr, addr, sizeof(e->prefix.addr));
+	e->prefix.len = prefix_len(mask);
+}
+
+static void restore_hop(const struct ft_hop_def *all, unsigned int i, const struct ft_rules *rules,
+			struct ft_config_hop *ret)
+{
+	const struct ft_hop_def *def = &all[i];
+
+	memcpy(ret->name, def->name, sizeof(ret->name));
+	memcpy(ret->process, def->process, sizeof(ret->process));
+	if (def->from >= 0 && !all[def->from].retired)
+		memcpy(ret->from, all[def->from].name, sizeof(ret->from));
+	ret->side = def->side;
+	ret->limit = def->limit;
+	ret->discovered = true;
+	ret->order = i;
+	for (uint32_t r = 0; r < rules->count && r < FT_MAX_RULES; r++)
+		if (rules->rule[r].hop == i)
+			restore_endpoint(&rules->rule[r], ret);
 }
 
 int ft_counting_restore(struct ft_counting *c)
 {
 	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
+	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
 	uint32_t n = 0;
-	int err = def ? ft_probe_get_hops(&c->probe, def, &n) : -ENOMEM;
+	int err = def && rules ? ft_probe_get_hops(&c->probe, def, &n) : -ENOMEM, configured = 0;
 
-	for (uint32_t i = 0; !err && i < n; i++) {
-		c->config.hop[i] = (struct ft_config_hop){0};
-		err = restore_hop(&c->config.hop[i], &def[i], def);
+	if (!err)
+		err = ft_probe_get_rules(&c->probe, rules);
+	if (err)
+		return err;
+	memset(c->config.hop, 0, sizeof(c->config.hop));
+	c->config.nhops = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct ft_config_hop *h = &c->config.hop[c->config.nhops];
+
+		restore_hop(def, i, rules, h);
+		if (def[i].discovered && !def[i].retired && h->nendpoints)
+			c->config.nhops++;
+		else
+			*h = (struct ft_config_hop){0};
+		configured += !def[i].discovered && !def[i].retired;
 	}
-	c->config.nhops = err ? 0 : n;
-	return err;
+	err = ft_config_keep_places(&c->config, def, n);
+	return err ? err : configured;
 }
 
 /* --- who listens --- */

@@ -84,12 +84,15 @@ static int follow(struct ft_counting *c, struct ft_pairing *p)
 	bool some = plan && make_plan(c, plan);
 	int err = 0;
 
-	if (!some || !memcmp(plan, &p->plan, sizeof(*plan)))
+	if (!plan)
+		return -ENOMEM;
+	if ((!some && !p->probe.skeleton) || !memcmp(plan, &p->plan, sizeof(*plan)))
 		return 0;
 	if (!p->probe.skeleton)
 		err = load(c, p);
-	for (uint32_t i = p->planned_hops; i < c->snapshot.nhops; i++)
-		p->opened_before[i] = c->snapshot.stats[i].opened;
+	for (uint32_t i = 0; i < c->snapshot.nhops; i++)
+		if (p->plan.hop[i].role == FT_PAIR_NONE)
+			p->opened_before[i] = c->snapshot.stats[i].opened;
 	p->planned_hops = c->snapshot.nhops;
 	p->plan = *plan;
 	return err ? err : ft_probe_pair_set(&p->probe, plan);
@@ -258,4 +261,19 @@ void ft_counting_pair_close(struct ft_counting *c)
 	free(c->pairing->closed);
 	free(c->pairing);
 	c->pairing = NULL;
+}
+
+void ft_counting_pair_stop(struct ft_counting *c)
+{
+	static const struct ft_hop_pairs none;
+
+	if (!c->pairing)
+		return;
+	ft_counting_pair_close(c);
+	if (c->pins)
+		ft_probe_pair_unpin(c->pins);
+	for (uint32_t i = 0; i < FT_MAX_HOPS; i++) {
+		c->snapshot.pairs[i] = none;
+		ft_probe_put_pairs(&c->probe, i, &none);
+	}
 }

@@ -10,6 +10,8 @@ struct ft_pairing;
 /* Once a tick: load when there is something to pair, follow changes of the hops, walk when it is
  * due, and tell readers. pins: where the session's maps are pinned; NULL: nowhere. */
 void ft_counting_pair(struct ft_counting *c);
+/* Pairing is no longer wanted: end it, and say nothing more of it to readers. */
+void ft_counting_pair_stop(struct ft_counting *c);
 void ft_counting_pair_close(struct ft_counting *c); /* idempotent */
 
 #endif

@@ -165,6 +165,7 @@ static enum merged add_hop(struct ft_config *c, struct ft_config_hop *h, const c
 	if (c->nhops >= FT_MAX_HOPS || !rules_left(c, h->nendpoints))
 		return DROPPED;
 	name_hop(c, h, tail);
+	h->order = c->nhops;
 	c->hop[c->nhops++] = *h;
 	return ADDED;
 }

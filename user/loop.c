@@ -27,6 +27,7 @@ static void watched_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 	sigaddset(ret, SIGQUIT);
 	sigaddset(ret, SIGWINCH);
+	sigaddset(ret, SIGUSR1);
 	/* A signalfd would report it although nohup said that it is to be ignored. */
 	if (sigaction(SIGHUP, NULL, &hup) || hup.sa_handler != SIG_IGN)
 		sigaddset(ret, SIGHUP);

@@ -110,6 +110,7 @@ static void build_hop(const struct ft_snapshot *s, unsigned int i, struct ft_rep
 	const struct ft_hop_stats *st = &s->stats[i];
 
 	_Static_assert(sizeof(ret->transition) == sizeof(st->transition), "one is a copy");
+	ret->place = i;
 	snprintf(ret->name, sizeof(ret->name), "%.*s", FT_NAME_LEN - 1, d->name);
 	snprintf(ret->port, sizeof(ret->port), "%.*s", FT_TEXT_LEN - 1, d->port);
 	snprintf(ret->process, sizeof(ret->process), "%.*s", FT_COMM_LEN - 1, d->process);
@@ -196,7 +197,7 @@ static void build_limits(const struct ft_snapshot *s, struct ft_report *r)
 {
 	build_header_of_scan(s, r);
 	for (unsigned int i = 0; r->scanned && i < r->nhops; i++)
-		build_found(s, i, &r->hop[i]);
+		build_found(s, r->hop[i].place, &r->hop[i]);
 	for (unsigned int i = 0; i < r->nhops; i++) {
 		if (r->hop[i].limit)
 			build_places(r, &r->hop[i]);
@@ -206,7 +207,7 @@ static void build_limits(const struct ft_snapshot *s, struct ft_report *r)
 
 /* --- the tree --- */
 
-/* `from` of hop i, or -1 when it is none, or its chain has no end. */
+/* `from` of the hop at place i, or -1 when it is none, or its chain has no end. */
 static int parent(const struct ft_snapshot *s, unsigned int i)
 {
 	int n = hops_of(s), at = i;
@@ -261,13 +262,15 @@ static void build_window(const struct ft_snapshot *s, const struct ft_history *h
 	double seconds = row ? (double)(s->mono_ns - row->mono_ns) / NS_PER_S : NAN;
 
 	for (unsigned int i = 0; i < r->nhops; i++)
-		r->hop[i].rate[w] = row ? minus(r->hop[i].opened, row->opened[i]) / seconds : NAN;
+		r->hop[i].rate[w] =
+			row ? minus(r->hop[i].opened, row->opened[r->hop[i].place]) / seconds : NAN;
 	for (unsigned int i = 0; row && i < r->nedges; i++) {
 		struct ft_report_edge *e = &r->edge[i];
-		uint64_t flow_ns = integral(h, s, e->from) - row->active_ns[e->from];
+		const struct ft_report_hop *a = &r->hop[e->from], *b = &r->hop[e->to];
+		uint64_t flow_ns = integral(h, s, a->place) - row->active_ns[a->place];
 
-		e->opened_to[w] = minus(r->hop[e->to].opened, row->opened[e->to]);
-		e->opened_from[w] = minus(r->hop[e->from].opened, row->opened[e->from]);
+		e->opened_to[w] = minus(b->opened, row->opened[b->place]);
+		e->opened_from[w] = minus(a->opened, row->opened[a->place]);
 		e->flow[w] = ratio(e->opened_to[w], e->opened_from[w]);
 		/* (opened / seconds) / (flow_ns / ns): the seconds cancel out */
 		e->renewal[w] = ratio(e->opened_to[w], (double)flow_ns / NS_PER_S);
@@ -301,7 +304,8 @@ static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 	r->counting = s->counting;
 	r->max_flows = s->max_flows;
 	r->table_entries = table_entries(s);
-	r->nhops = hops_of(s);
+	for (unsigned int i = 0; i < FT_MAX_HOPS; i++)
+		r->hop_at[i] = i < hops_of(s) && !s->def[i].retired ? (int)r->nhops++ : -1;
 	for (unsigned int i = 0; i < FT_NLOSS; i++) {
 		r->loss[i] = s->totals.loss[i];
 		r->loss_total += s->totals.loss[i];
@@ -317,9 +321,13 @@ void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, str
 
 	memset(ret, 0, sizeof(*ret));
 	build_header(s, ret);
-	for (unsigned int i = 0; i < ret->nhops; i++) {
-		build_hop(s, i, &ret->hop[i]);
-		ret->hop[i].from = parent(s, i);
+	for (unsigned int i = 0; i < hops_of(s); i++) {
+		int hop = ret->hop_at[i], from = parent(s, i);
+
+		if (hop < 0)
+			continue;
+		build_hop(s, i, &ret->hop[hop]);
+		ret->hop[hop].from = from < 0 ? -1 : ret->hop_at[from];
 	}
 	place_children(ret, -1, 0, &placed);
 	build_limits(s, ret);
@@ -398,6 +406,13 @@ void ft_report_places_line(const struct ft_report *r, unsigned int hop, char *re
 	if (p->held && len < size)
 		snprintf(ret + len, size - len, "; %s holds %llu, oldest %.0fs", line,
 			 (unsigned long long)p->held, p->held_oldest_seconds);
+}
+
+const struct ft_report_hop *ft_report_hop_at(const struct ft_report *r, int place)
+{
+	int hop = place < 0 || place >= FT_MAX_HOPS ? -1 : r->hop_at[place];
+
+	return hop < 0 ? NULL : &r->hop[hop];
 }
 
 const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop)

@@ -84,11 +84,15 @@ struct ft_probe_options {
  */
 int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len);
 
-/* Hops and rules of `c`; hops that are there already must not change their index. While
- * counting, call ft_probe_fill() after it. */
+/* Hops and rules of `c`; hops that are there already must not change their index (see
+ * ft_config_keep_places). While counting, call ft_probe_fill() after it: it finds the open flows
+ * of hops that are new, or have other rules. */
 int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c);
 int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOPS],
 		      uint32_t *ret_nhops);
+
+/* What else a configuration may change while counting. */
+int ft_probe_set_switches(struct ft_probe *p, bool discover, uint32_t one_shot_ms);
 
 /*
  * Begin to count: enable the programs, then fill in what was open before, in the network
@@ -168,9 +172,11 @@ int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process);
 enum ft_phase ft_probe_phase(const struct ft_probe *p);
 /* Whether its programs were told to count only network namespace `netns` (0: all). */
 bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns);
+/* The rules in force. */
+int ft_probe_get_rules(const struct ft_probe *p, struct ft_rules *ret);
 /* Whether the rules in force are these. */
 bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules);
-/* Say that this process is the agent now. */
+/* Say that this process, of this version, is the agent now. */
 int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms);
 
 /* --- pins (probe_pins.c) --- */

@@ -107,11 +107,6 @@ static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why
 	}
 	p->meta.version[sizeof(p->meta.version) - 1] = 0;
 	p->meta.cgroup[sizeof(p->meta.cgroup) - 1] = 0;
-	if (strcmp(p->meta.version, FT_VERSION)) {
-		snprintf(why, why_len, "they are of version %s, this is %s", p->meta.version,
-			 FT_VERSION);
-		return -ESTALE;
-	}
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Telling the kernel the hops, and the first look at what was there before. The order is the
- * point: programs are enabled first, then owners are looked up, then the walk inserts what
- * has no entry - so every flow is either seen opening or found, and none is both. */
+/* The first look at what was there before. The order is the point: programs are enabled first, then
+ * owners are looked up, then the walk inserts what has no entry - so every flow is either seen
+ * opening or found, and none is both. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -14,121 +14,6 @@
 #include "log.h"
 #include "owner.h"
 #include "probe_internal.h"
-
-static bool names_process(const struct ft_rules *r, enum ft_side side)
-{
-	for (uint32_t i = 0; i < r->count; i++)
-		if (r->rule[i].side == side && (r->rule[i].flags & FT_RULE_COMM))
-			return true;
-	return false;
-}
-
-/* Write the table that is not in force, then switch. */
-static int set_rules(struct ft_probe *p, const struct ft_rules *rules)
-{
-	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
-	struct ft_control control;
-	uint32_t zero = 0;
-	int err = ft_probe_get_control(p, &control);
-
-	if (!both)
-		return -ENOMEM;
-	if (err)
-		return err;
-	if (bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both))
-		return -errno;
-	control.table = !control.table;
-	/* Flows that are open now may belong to a new hop: ft_probe_fill() looks for them. */
-	if (control.phase == FT_PHASE_COUNT) {
-		control.phase = FT_PHASE_FILL;
-		control.first_new = p->meta.nhops;
-	}
-	both[control.table] = *rules;
-	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
-		return -errno;
-	control.accept_comm = names_process(rules, FT_ACCEPT);
-	control.connect_comm = names_process(rules, FT_CONNECT);
-	return ft_probe_set_control(p, &control);
-}
-
-int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c)
-{
-	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
-	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
-	uint32_t zero = 0;
-	int err;
-
-	if (!def || !rules)
-		return -ENOMEM;
-	err = ft_config_compile(c, def, rules);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < c->nhops; i++)
-		if (bpf_map_update_elem(p->map[FT_MAP_HOPS], &i, &def[i], BPF_ANY))
-			return -errno;
-	err = set_rules(p, rules);
-	if (err)
-		return err;
-	p->meta.nhops = c->nhops;
-	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
-}
-
-int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process)
-{
-	struct ft_hop_def def;
-
-	if (bpf_map_lookup_elem(p->map[FT_MAP_HOPS], &hop, &def))
-		return -errno;
-	memset(def.process, 0, sizeof(def.process));
-	memcpy(def.process, process, strnlen(process, sizeof(def.process) - 1));
-	return bpf_map_update_elem(p->map[FT_MAP_HOPS], &hop, &def, BPF_ANY) ? -errno : 0;
-}
-
-enum ft_phase ft_probe_phase(const struct ft_probe *p)
-{
-	struct ft_control control;
-
-	return ft_probe_get_control(p, &control) ? FT_PHASE_OFF : control.phase;
-}
-
-void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops)
-{
-	uint32_t zero = 0;
-
-	if (p->meta.no_rule_slot == hops)
-		return;
-	p->meta.no_rule_slot = hops;
-	bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY);
-}
-
-bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns)
-{
-	struct ft_control control;
-
-	return !ft_probe_get_control(p, &control) && control.netns == netns;
-}
-
-bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules)
-{
-	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
-	struct ft_control control;
-	uint32_t zero = 0;
-
-	return both && !ft_probe_get_control(p, &control) &&
-	       !bpf_map_lookup_elem(p->map[FT_MAP_RULES], &zero, both) &&
-	       !memcmp(&both[control.table & 1], rules, sizeof(*rules));
-}
-
-int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms)
-{
-	uint32_t zero = 0;
-
-	p->meta.pid = getpid();
-	p->meta.interval_ms = interval_ms;
-	return bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY) ? -errno : 0;
-}
-
-/* --- what was open before --- */
 
 static int set_phase(const struct ft_probe *p, enum ft_phase phase)
 {

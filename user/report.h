@@ -26,6 +26,7 @@ struct ft_report_places {
 };
 
 struct ft_report_hop {
+	unsigned int place; /* of its counters: its index in the snapshot, its number in flows */
 	char name[FT_NAME_LEN];
 	char port[FT_TEXT_LEN];
 	char process[FT_COMM_LEN];
@@ -73,8 +74,9 @@ struct ft_report {
 	bool counting; /* false: no agent is alive; the kernel goes on counting */
 	uint32_t max_flows;
 	uint64_t table_entries; /* flows in the table now */
-	unsigned int nhops;
+	unsigned int nhops; /* without the retired ones */
 	struct ft_report_hop hop[FT_MAX_HOPS];
+	int hop_at[FT_MAX_HOPS]; /* place -> index into hop[]; -1: none, or retired */
 	unsigned int order[FT_MAX_HOPS]; /* the tree, parents before children, siblings together */
 	unsigned int nedges;
 	struct ft_report_edge edge[FT_MAX_HOPS];
@@ -110,6 +112,8 @@ uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i);
  * with a limit, as ASCII; "" if nothing is known of it. */
 void ft_report_places_line(const struct ft_report *r, unsigned int hop, char *ret, size_t size);
 
+/* The hop whose number flows carry; NULL when it is retired, or never was. */
+const struct ft_report_hop *ft_report_hop_at(const struct ft_report *r, int place);
 /* The edge that ends in `hop`; NULL when nothing leads to it. */
 const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop);
 /* The flow ratio to show: over 1 m, else 10 s while 1 m is not covered yet, else since

@@ -27,14 +27,15 @@ struct entry {
 struct list {
 	struct entry *entry;
 	size_t n, size;
-	int hop;
+	const struct ft_report *r;
+	int place;
 };
 
 static int collect(void *ctx, uint64_t key, const struct ft_flow *f)
 {
 	struct list *l = ctx;
 
-	if (l->hop >= 0 && f->hop != l->hop)
+	if (l->place >= 0 ? f->hop != l->place : !ft_report_hop_at(l->r, f->hop))
 		return 0;
 	if (l->n == l->size) {
 		size_t size = l->size ? 2 * l->size : 1024;
@@ -199,17 +200,18 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 {
 	uint64_t pair[MAX_PAIRS][2];
 	const struct ft_owner *owner = e->row ? ft_owners_find(owners, e->row->inode) : NULL;
+	const struct ft_report_hop *hop = ft_report_hop_at(r, e->flow.hop);
 	char comm[FT_COMM_LEN];
 	struct ft_view_flow v = {
 		.flow = &e->flow,
 		.row = e->row,
-		.hop = e->flow.hop < r->nhops ? r->hop[e->flow.hop].name : "?",
+		.hop = hop ? hop->name : "?",
 		.pid = owner ? owner->pid : e->flow.pid,
 		.mono_ns = now_ns(CLOCK_MONOTONIC),
 		.real_ns = now_ns(CLOCK_REALTIME),
 	};
 
-	if (r->hop[e->flow.hop < r->nhops ? e->flow.hop : 0].pairs.role != FT_PAIR_NONE) {
+	if (hop && hop->pairs.role != FT_PAIR_NONE) {
 		v.pair = (const uint64_t(*)[2])pair;
 		v.npairs = pairs_of(names, e->key, pair);
 	}
@@ -255,9 +257,9 @@ static int print(const struct ft_options *o, const struct list *l, const struct 
 }
 
 int ft_show_flows(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop)
+		  int place)
 {
-	struct list l = {.hop = hop};
+	struct list l = {.r = r, .place = place};
 	_free_ struct ft_sock_row *row = NULL;
 	struct ft_pair_names names = {0};
 	struct ft_owners owners = {0};

@@ -7,8 +7,8 @@
 #include "probe.h"
 #include "report.h"
 
-/* Print the flows of hop (-1: all) to stdout. Returns the exit code. */
+/* Print the flows of the hop at `place` (-1: all) to stdout. Returns the exit code. */
 int ft_show_flows(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop);
+		  int place);
 
 #endif

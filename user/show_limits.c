@@ -27,7 +27,7 @@ struct space_row {
 
 struct lists {
 	const struct ft_report *r;
-	int hop;
+	int place;
 	uint32_t walk;
 	struct listener_row *listener;
 	struct ports_row *ports;
@@ -62,7 +62,7 @@ static int add_listener(void *ctx, uint64_t key, const struct ft_listener *found
 	int err;
 
 	(void)key;
-	if (l->hop >= 0 && found->hop != l->hop)
+	if (l->place >= 0 && found->hop != l->place)
 		return 0;
 	err = grow((void **)&l->listener, l->nlisteners, sizeof(*l->listener));
 	if (!err)
@@ -76,7 +76,7 @@ static int add_ports(void *ctx, const struct ft_ports_key *key, const struct ft_
 	struct lists *l = ctx;
 	int err;
 
-	if (used->walk != l->walk || (l->hop >= 0 && key->hop != l->hop))
+	if (used->walk != l->walk || (l->place >= 0 && key->hop != l->place))
 		return 0;
 	err = grow((void **)&l->ports, l->nports, sizeof(*l->ports));
 	if (!err)
@@ -140,9 +140,11 @@ static void sort(struct lists *l)
 
 /* --- output --- */
 
-static const char *hop_name(const struct ft_report *r, int hop)
+static const char *hop_name(const struct ft_report *r, int place)
 {
-	return hop >= 0 && hop < (int)r->nhops ? r->hop[hop].name : NULL;
+	const struct ft_report_hop *h = ft_report_hop_at(r, place);
+
+	return h ? h->name : NULL;
 }
 
 static int print_listener(const struct lists *l, size_t i, bool json, struct ft_buf *out)
@@ -255,10 +257,10 @@ static int read_lists(struct lists *l, const struct ft_probe *p)
 }
 
 static int show(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		int hop,
+		int place,
 		int (*print)(const struct lists *l, const struct ft_options *o, struct ft_buf *out))
 {
-	struct lists l = {.r = r, .hop = hop};
+	struct lists l = {.r = r, .place = place};
 	struct ft_buf out = {0};
 	int err = read_lists(&l, p);
 
@@ -279,13 +281,13 @@ static int show(const struct ft_options *o, const struct ft_probe *p, const stru
 }
 
 int ft_show_listeners(const struct ft_options *o, const struct ft_probe *p,
-		      const struct ft_report *r, int hop)
+		      const struct ft_report *r, int place)
 {
-	return show(o, p, r, hop, print_listeners);
+	return show(o, p, r, place, print_listeners);
 }
 
 int ft_show_ports(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop)
+		  int place)
 {
-	return show(o, p, r, hop, print_destinations);
+	return show(o, p, r, place, print_destinations);
 }

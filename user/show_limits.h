@@ -7,10 +7,10 @@
 #include "probe.h"
 #include "report.h"
 
-/* hop: only its rows; -1 all. Return the exit code. */
+/* place: only the rows of the hop there; -1 all. Return the exit code. */
 int ft_show_listeners(const struct ft_options *o, const struct ft_probe *p,
-		      const struct ft_report *r, int hop);
+		      const struct ft_report *r, int place);
 int ft_show_ports(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop);
+		  int place);
 
 #endif

@@ -64,15 +64,17 @@ static uint64_t writes(const struct ft_pair_edge_row *e, const struct ft_pair_fl
 
 static bool told(const struct ft_report *r, const struct ft_pair_edge *e, int only)
 {
-	const struct ft_hop_pairs *p = e->hop < r->nhops ? &r->hop[e->hop].pairs : NULL;
+	const struct ft_report_hop *h = ft_report_hop_at(r, e->hop);
+	const struct ft_hop_pairs *p = h ? &h->pairs : NULL;
 
 	return p && p->role == FT_PAIR_B && p->class >= FT_PAIR_INTERVAL &&
 	       p->class != FT_PAIR_SIGNATURE && ft_pair_holds(ft_pair_pattern(e), p->rule) &&
-	       (only < 0 || e->hop == only || r->hop[e->hop].from == only);
+	       (only < 0 || (int)h->place == only ||
+		(h->from >= 0 && (int)r->hop[h->from].place == only));
 }
 
 static int print(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		 const struct ft_pair_walk *w, int hop, struct ft_buf *out)
+		 const struct ft_pair_walk *w, int place, struct ft_buf *out)
 {
 	uint64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME), n = 0;
 	int err = 0;
@@ -85,13 +87,18 @@ static int print(const struct ft_options *o, const struct ft_probe *p, const str
 		const struct ft_pair_edge_row *e = &w->edge[i];
 		struct ft_pair_flow pa, pb;
 		struct ft_flow a, b;
+		const struct ft_report_hop *ha, *hb;
 		struct ft_view_pair v = {.a = &a, .b = &b, .mono_ns = mono, .real_ns = real};
 
-		if (!told(r, &e->edge, hop) || !flow_of(p, w, e->key.a, &pa, &a) ||
-		    !flow_of(p, w, e->key.b, &pb, &b) || a.hop >= r->nhops || b.hop >= r->nhops)
+		if (!told(r, &e->edge, place) || !flow_of(p, w, e->key.a, &pa, &a) ||
+		    !flow_of(p, w, e->key.b, &pb, &b))
 			continue;
-		v.a_hop = r->hop[a.hop].name;
-		v.b_hop = r->hop[b.hop].name;
+		ha = ft_report_hop_at(r, a.hop);
+		hb = ft_report_hop_at(r, b.hop);
+		if (!ha || !hb)
+			continue;
+		v.a_hop = ha->name;
+		v.b_hop = hb->name;
 		v.a_id = e->key.a;
 		v.b_id = e->key.b;
 		v.writes = writes(e, &pa, &pb);
@@ -158,7 +165,7 @@ int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_na
 }
 
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop)
+		  int place)
 {
 	struct ft_pair_walk w = {0};
 	struct ft_buf out = {0};
@@ -170,7 +177,7 @@ int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const st
 		return FT_EXIT_UNAVAILABLE;
 	}
 	if (!err)
-		err = print(o, p, r, &w, hop, &out);
+		err = print(o, p, r, &w, place, &out);
 	if (!err)
 		fwrite(ft_buf_text(&out), 1, out.len, stdout);
 	else

@@ -7,9 +7,9 @@
 #include "probe.h"
 #include "report.h"
 
-/* hop: only pairs that end in it, or begin; -1 all. Returns the exit code. */
+/* place: only pairs that end in the hop there, or begin; -1 all. Returns the exit code. */
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
-		  int hop);
+		  int place);
 
 /* Ids of pairs by flow, for the list of flows: as `show pairs` names them. */
 struct ft_pair_name {

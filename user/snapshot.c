@@ -169,8 +169,9 @@ static json_t *hop_to_json(const struct ft_snapshot *s, unsigned int i)
 {
 	const struct ft_hop_def *d = &s->def[i];
 	const struct ft_hop_stats *st = &s->stats[i];
+	json_t *o;
 
-	return json_pack(
+	o = json_pack(
 		"{s:o,s:o,s:o,s:s,s:i,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 		"name", text(d->name, sizeof(d->name)), "port", text(d->port, sizeof(d->port)),
 		"process", text(d->process, sizeof(d->process)), "side", ft_side_name(d->side),
@@ -184,6 +185,9 @@ static json_t *hop_to_json(const struct ft_snapshot *s, unsigned int i)
 		numbers((const __u64 *)&s->found[i], WORDS(ft_hop_scan)), "limits",
 		limits(&s->limits[i]), "pairs",
 		numbers((const __u64 *)&s->pairs[i], WORDS(ft_hop_pairs)));
+	if (o && d->retired) /* rare: it is only said when it is so */
+		json_object_set_new(o, "retired", json_true());
+	return o;
 }
 
 static json_t *hops_to_json(const struct ft_snapshot *s)

@@ -160,6 +160,7 @@ static void read_hop(struct reader *rd, const json_t *o, struct ft_snapshot *s, 
 	if (!json_is_integer(from) || json_integer_value(from) != -1)
 		d->from = integer(rd, from, "from", s->nhops - 1);
 	d->discovered = get_bool(rd, o, "discovered");
+	d->retired = json_is_true(json_object_get(o, "retired"));
 	d->limit = get(rd, o, "limit", UINT32_MAX);
 	s->peers[i] = FT_PEERS_UNKNOWN;
 	if (!json_is_null(peers))
@@ -192,7 +193,8 @@ static void read_hops(struct reader *rd, const json_t *array, struct ft_snapshot
 			fail(rd, "\"name\": empty");
 		/* Names are the labels of the series: two of one name would be one series. */
 		for (unsigned int j = 0; j < i; j++)
-			if (!strcmp(s->def[i].name, s->def[j].name))
+			if (!s->def[i].retired && !s->def[j].retired &&
+			    !strcmp(s->def[i].name, s->def[j].name))
 				fail(rd, "\"name\": hop %u has the same", j);
 	}
 	rd->hop = -1;

@@ -795,7 +795,9 @@ Test(config, hops_print_one_per_line)
 	struct ft_config c = read_config(chain);
 	struct ft_buf out = {0};
 
-	c.hop[c.nhops++] = discovered("l", FT_ACCEPT, "x\n1#", "[::1]:80");
+	c.hop[c.nhops] = discovered("l", FT_ACCEPT, "x\n1#", "[::1]:80");
+	c.hop[c.nhops].order = c.nhops;
+	c.nhops++;
 	ft_config_print(&c, &out);
 	cr_assert_str_eq(
 		ft_buf_text(&out),
