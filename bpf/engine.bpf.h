@@ -226,7 +226,7 @@ static __always_inline struct ft_hop_stats *without_entry(const struct event *ev
 		f->flags = FT_FLOW_CONNECT;
 	}
 	hop = match_flow(f, comm);
-	if (control.phase == FT_PHASE_FILL && hop >= 0 && is_fresh(hop))
+	if (hop >= 0 && is_fresh(hop))
 		return NULL; /* it may be open since before its hop is counted */
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	if (!s)

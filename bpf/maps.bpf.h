@@ -16,7 +16,12 @@ volatile struct ft_control control SEC(".data.control");
 /* In a walk of phase FILL: what is found of this hop was there before. */
 static __always_inline bool is_fresh(__u32 hop)
 {
-	return control.fresh >> (hop & (FT_MAX_HOPS - 1)) & 1;
+	return control.phase == FT_PHASE_FILL && control.fresh >> (hop & (FT_MAX_HOPS - 1)) & 1;
+}
+
+static __always_inline bool is_retired(__u32 hop)
+{
+	return control.phase == FT_PHASE_FILL && control.retired >> (hop & (FT_MAX_HOPS - 1)) & 1;
 }
 
 /* Open flows. Written by the engine and the first scan, read by lists. A plain hash: an LRU

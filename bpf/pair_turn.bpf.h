@@ -81,6 +81,8 @@ static __always_inline void on_read(const struct where *w, __u64 read_bytes)
 	f->read_bytes = read_bytes;
 	f->last_ns = w->seen_ns;
 	f->latch.id = 0;
+	if (!f->port) /* b: it was met at connect(), which knew none */
+		f->port = w->lport;
 	if (f->turn != FT_PAIR_RECEIVING)
 		count_turn(f);
 	t = this_thread(tid);
@@ -197,12 +199,21 @@ static __always_inline __u32 evidence_back(struct ft_pair_thread *t, bool again)
 }
 
 /* A pool's b passes from a to a, and comes back: when it was read, it knew that it was written for
- * this one and how well that is evidenced. */
+ * this one and how well that is evidenced. The write is b's to remember: a may have gone on to
+ * another b, and its newest edge is that one's. */
 static __always_inline bool knew_pair(const struct ft_pair_thread *t, const struct ft_pair_flow *a,
 				      __u32 pattern)
 {
-	return t->last_role == FT_PAIR_B && t->last_partner == a->id &&
-	       (t->last_evidence & pattern) == pattern;
+	struct ft_pair_flow *b;
+
+	if (t->last_role != FT_PAIR_B || t->last_partner != a->id ||
+	    (t->last_evidence & pattern) != pattern)
+		return false;
+	b = named(&t->last);
+	if (!b || b->partner.id != a->id)
+		return false;
+	b->writes++;
+	return true;
 }
 
 /* A write to a. */
@@ -220,8 +231,8 @@ static __always_inline void wrote_a(struct ft_pair_thread *t, struct ft_pair_flo
 	pop_for(t, f, tid, FT_PAIR_B);
 	fifo = t->wrote_for;
 	fifo.id *= from_of(HOP_OF(fifo.id)) == f->hop;
-	if (last.id == fifo.id && (knew_pair(t, f, evidence | FT_PAIR_REV_FIFO) ||
-				   known_pair(f, last.id, evidence | FT_PAIR_REV_FIFO)))
+	if (last.id == fifo.id && (known_pair(f, last.id, evidence | FT_PAIR_REV_FIFO) ||
+				   knew_pair(t, f, evidence | FT_PAIR_REV_FIFO)))
 		return;
 	suggest(&t->candidate[0], NULL, 0);
 	suggest(&t->candidate[1], fifo.id != last.id ? &fifo : NULL, FT_PAIR_REV_FIFO);

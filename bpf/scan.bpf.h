@@ -53,10 +53,8 @@ static __always_inline void fill_listener(__u64 key, struct sock *sk)
 /* An open socket without an entry. In the first walk it was open before us; later its opening
  * was missed - or counted without an entry, if the table overflowed. */
 static __always_inline bool count_found(const struct event *ev, struct ft_hop_stats *s,
-					struct ft_flow *f)
+					struct ft_flow *f, bool first)
 {
-	bool first = control.phase == FT_PHASE_FILL && is_fresh(f->hop);
-
 	if (!first && overflow)
 		return false;
 	count_transition(ev, s, FT_UNSEEN, f->state);
@@ -102,6 +100,18 @@ static __always_inline void meet_new(const struct tcp_sock *tp, const struct ft_
 	scan_port(f, false);
 }
 
+/* Its hop is no longer configured, another one takes it. */
+static __always_inline void give_away(const struct event *ev, struct ft_flow *f)
+{
+	struct ft_hop_stats *s = stats_of(ev, f->hop);
+
+	if (s)
+		count_transition(ev, s, f->state, FT_CLOSE);
+	if (s && f->flags & FT_FLOW_OPEN)
+		add(ev, &s->closed[FT_CLOSED_OTHER], 1);
+	f->state = FT_CLOSE;
+}
+
 static __always_inline void fill_flow(const struct event *ev, const struct tcp_sock *tp,
 				      __u32 state)
 {
@@ -109,11 +119,12 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_stats *s;
 	__u64 key = ev->key;
-	bool counted;
+	bool counted, open;
 	int hop;
 
 	known = bpf_map_lookup_elem(&ft_flows, &key);
-	if (known && known->state != FT_CLOSE) {
+	open = known && known->state != FT_CLOSE;
+	if (open && !is_retired(known->hop)) {
 		meet(tp, known, state);
 		return;
 	}
@@ -123,13 +134,17 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 	own(key, comm, &f.pid);
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
+	if (!s && open)
+		meet(tp, known, state);
 	if (!s)
 		return;
+	if (open)
+		give_away(ev, known);
 	f.hop = hop;
 	enter_state(&f, state);
 	if (state != FT_SYN_SENT)
 		f.flags |= FT_FLOW_OPEN;
-	counted = count_found(ev, s, &f);
+	counted = count_found(ev, s, &f, open || is_fresh(hop));
 	if (counted) /* else it may be named in loss already: not at each walk */
 		remember(ev, &f, known);
 	meet_new(tp, &f, state, counted);

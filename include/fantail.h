@@ -201,9 +201,11 @@ struct ft_control {
 	__u32 scanning;	    /* 1: that walk is under way and fills ft_hop_scan */
 	__u32 one_shot_ms;  /* a flow that lived no longer is one-shot, whatever it carried */
 	__u32 pad;
-	__u64 fresh; /* bit i: hop i was not counted, or not so, before (phase FILL) */
+	__u64 fresh;   /* bit i: hop i was not counted, or not so, before (phase FILL) */
+	__u64 retired; /* bit i: hop i has no rules any more; a walk of phase FILL gives its flows
+			* to the hops that they match now */
 };
-FT_ABI_SIZE(ft_control, 48);
+FT_ABI_SIZE(ft_control, 56);
 enum ft_phase {
 	FT_PHASE_OFF,	/* programs return at once (until all of them are attached) */
 	FT_PHASE_FILL,	/* counting; a walk is finding what was open before */

@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "check_internal.h"
 #include "cleanup.h"
 #include "config.h"
 #include "counting.h"
@@ -21,37 +21,9 @@
 #include "log.h"
 #include "probe.h"
 
-enum status { CHECK_OK, CHECK_WARN, CHECK_FAIL };
-
-struct result {
-	char text[768], remedy[768];
-};
-
-#define SAY(r, ...)    snprintf((r)->text, sizeof((r)->text), __VA_ARGS__)
-#define REMEDY(r, ...) snprintf((r)->remedy, sizeof((r)->remedy), __VA_ARGS__)
-
-/* What the options and the configuration together ask for; the defaults if that is wrong. */
-static struct wanted {
-	bool sockops;
-	char cgroup[256]; /* "" none */
-} wanted(const struct ft_options *o)
-{
-	struct wanted w = {.sockops = o->source == FT_SOURCE_SOCKOPS};
-	_free_ struct ft_config *c = calloc(1, sizeof(*c));
-	struct ft_buf errors = {0};
-	bool discover;
-
-	if (c && !ft_counting_config(o, c, &discover, &errors)) {
-		w.sockops = c->source == FT_SOURCE_SOCKOPS;
-		memcpy(w.cgroup, c->cgroup, sizeof(w.cgroup));
-	}
-	ft_buf_close(&errors);
-	return w;
-}
-
 static bool wants_sockops(const struct ft_options *o)
 {
-	return wanted(o).sockops;
+	return ft_check_wanted(o).sockops;
 }
 
 /* A line of /proc/self/status that begins with `key`, as a number in `base`. */
@@ -197,7 +169,7 @@ int ft_check_cgroup2(char *ret, int size)
 static enum status check_cgroup2(const struct ft_options *o, struct result *r)
 {
 	char path[512];
-	struct wanted w;
+	struct ft_check_wanted w;
 	struct statfs fs;
 
 	if (ft_check_cgroup2(path, sizeof(path))) {
@@ -205,7 +177,7 @@ static enum status check_cgroup2(const struct ft_options *o, struct result *r)
 		REMEDY(r, "mount -t cgroup2 none /sys/fs/cgroup/unified (only --cgroup needs it)");
 		return wants_sockops(o) ? CHECK_FAIL : CHECK_WARN;
 	}
-	w = wanted(o);
+	w = ft_check_wanted(o);
 	if (w.cgroup[0] && (statfs(w.cgroup, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)) {
 		SAY(r, "%s is not a cgroup2 directory", w.cgroup);
 		REMEDY(r, "name a directory below %s", path);
@@ -300,28 +272,6 @@ static enum status check_seccomp(const struct ft_options *o, struct result *r)
 	return CHECK_OK;
 }
 
-static enum status check_load(const struct ft_options *o, struct result *r)
-{
-	struct wanted w = wanted(o);
-	struct ft_probe_options po = {
-		.source = w.sockops ? FT_SOURCE_SOCKOPS : FT_SOURCE_TRACEPOINT,
-		.max_flows = 1024,
-	};
-	struct ft_probe p = FT_PROBE_NONE;
-	char root[512] = "";
-
-	if (!ft_check_cgroup2(root, sizeof(root)))
-		po.cgroup = w.cgroup[0] ? w.cgroup : root;
-	if (ft_probe_load(&p, &po, r->text, sizeof(r->text))) {
-		ft_log(FT_LOG_DEBUG, "%s", ft_log_libbpf_tail());
-		REMEDY(r, "see the kernel's words: fantail check -v");
-		return CHECK_FAIL;
-	}
-	ft_probe_close(&p);
-	SAY(r, "the programs load and attach");
-	return CHECK_OK;
-}
-
 static enum status check_agent(const struct ft_options *o, struct result *r)
 {
 	int pid = ft_lock_holder();
@@ -350,7 +300,8 @@ static const struct {
 	{"bpffs", check_bpffs, FT_EXIT_UNAVAILABLE, false},
 	{"config", check_config, FT_EXIT_CONFIG, false},
 	{"textfile", check_textfile, FT_EXIT_CANNOT_WRITE, false},
-	{"programs", check_load, FT_EXIT_UNAVAILABLE, false},
+	{"programs", ft_check_programs, FT_EXIT_UNAVAILABLE, false},
+	{"pairs", ft_check_pairs, FT_EXIT_UNAVAILABLE, false},
 	{"agent", check_agent, FT_EXIT_UNAVAILABLE, false},
 };
 #define NCHECKS (sizeof(checks) / sizeof(checks[0]))

@@ -276,16 +276,27 @@ static int find_row(int id)
 	return -1;
 }
 
+/* What getopt_long() did not know: in "-xv" it stands before the word, and says the letter. */
+static const char *refused(char **argv, char letter[2])
+{
+	if (!optopt || find_row(optopt) >= 0)
+		return argv[optind - 1];
+	letter[0] = (char)optopt;
+	letter[1] = '\0';
+	return letter;
+}
+
 static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t why_len)
 {
 	struct option longs[NOPTIONS + 1] = {0};
+	char letter[2];
 	int id;
 
 	for (unsigned int i = 0; i < NOPTIONS; i++)
 		longs[i] = (struct option){table[i].name, table[i].argument ? 1 : 0, NULL,
 					   table[i].id};
 	opterr = 0;
-	optind = 1;
+	optind = 0; /* forget where an earlier call stopped */
 	while ((id = getopt_long(argc, argv, ":c:vh", longs, NULL)) != -1) {
 		int row = find_row(id);
 
@@ -294,8 +305,8 @@ static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t w
 			return -EINVAL;
 		}
 		if (row < 0 || !(table[row].on & ON(o->command)))
-			return no_option(row < 0 ? argv[optind - 1] : table[row].name, o->command,
-					 why, why_len);
+			return no_option(row < 0 ? refused(argv, letter) : table[row].name,
+					 o->command, why, why_len);
 		if (set(o, id, optarg)) {
 			snprintf(why, why_len, "--%s: \"%s\" is not %s%s", table[row].name, optarg,
 				 table[row].argument,

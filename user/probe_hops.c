@@ -50,7 +50,7 @@ static uint64_t find_fresh(const struct ft_rules *old, uint32_t nold, const stru
 
 /* Write the table that is not in force, then switch. */
 static int set_rules(struct ft_probe *p, const struct ft_rules *rules, uint32_t nhops,
-		     uint64_t *ret_fresh)
+		     uint64_t retired, uint64_t *ret_fresh)
 {
 	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));
 	struct ft_control control;
@@ -70,6 +70,7 @@ static int set_rules(struct ft_probe *p, const struct ft_rules *rules, uint32_t 
 		control.fresh = 0;
 	}
 	control.fresh |= *ret_fresh;
+	control.retired = retired;
 	control.table = !(control.table & 1);
 	both[control.table] = *rules;
 	if (bpf_map_update_elem(p->map[FT_MAP_RULES], &zero, both, BPF_ANY))
@@ -94,14 +95,16 @@ int ft_probe_set_hops(struct ft_probe *p, const struct ft_config *c)
 	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
 	_free_ struct ft_rules *rules = calloc(1, sizeof(*rules));
 	uint32_t zero = 0;
-	uint64_t fresh = 0;
+	uint64_t fresh = 0, retired = 0;
 	int err;
 
 	if (!def || !rules)
 		return -ENOMEM;
 	err = ft_config_compile(c, def, rules);
+	for (uint32_t i = 0; i < c->nhops; i++)
+		retired |= (uint64_t)c->hop[i].retired << i;
 	if (!err)
-		err = set_rules(p, rules, c->nhops, &fresh);
+		err = set_rules(p, rules, c->nhops, retired, &fresh);
 	for (uint32_t i = 0; !err && i < c->nhops; i++)
 		err = set_def(p, i, &def[i], fresh >> i & 1);
 	if (err)

@@ -23,7 +23,8 @@ static void check_value(const char *what, const json_t *value, bool may_be_negat
 	json_array_foreach (value, i, member)
 		check_value(what, member, may_be_negative);
 	json_object_foreach ((json_t *)value, key, member)
-		check_value(key, member, may_be_negative || !strcmp(key, "drift"));
+		check_value(key, member, may_be_negative || !strcmp(key, "drift") ||
+						 !strcmp(key, "from"));
 }
 
 void fuzz_check_json(const char *what, const char *text, size_t len)

@@ -39,7 +39,7 @@ char *fuzz_text(const uint8_t *data, size_t size);
 /* --- what may be printed (check.c) --- */
 
 /* One JSON value of objects and arrays, nothing after it but white space; no number is negative
- * but below the key "drift". */
+ * but below the keys "drift" and "from". */
 void fuzz_check_json(const char *what, const char *text, size_t len);
 /* Prometheus text: every series of a family that was declared before it, labels quoted, values
  * numbers, no family twice, final newline. unique: and no series twice. */

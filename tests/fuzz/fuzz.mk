@@ -28,7 +28,7 @@ $(O)/fuzz/user.a: $(FUZZ_USER:%=$(O)/fuzz/user/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(FUZZ_TARGETS:%=$(O)/fuzz/%): $(O)/fuzz/%: $(O)/fuzz/fuzz_%.o $(O)/fuzz/fuzz.o $(O)/fuzz/check.o \
-		$(O)/fuzz/fakes.o $(O)/fuzz/fake_maps.o $(O)/fuzz/fake_world.o $(O)/fuzz/user.a
+		$(O)/fuzz/fakes.o $(O)/fuzz/fake_maps.o $(O)/fuzz/fake_rows.o $(O)/fuzz/fake_world.o $(O)/fuzz/user.a
 	$(say) LINK $@
 	$(Q)$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(LIBS_PURE)
 
