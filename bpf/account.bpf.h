@@ -19,20 +19,21 @@ static __always_inline struct ft_hop_stats *stats_of(const struct event *ev, __u
 
 static __always_inline void add(const struct event *ev, __u64 *counter, __u64 n)
 {
-	if (adds_atomically(ev)) /* a constant, once inlined */
+	if (adds_atomically(ev)) { /* a constant, once inlined */
+		/* Without CAP_PERFMON the verifier wants one offset per addition, and not that of
+		 * several branches in a register. */
+		barrier_var(counter);
 		__sync_fetch_and_add(counter, n);
-	else
+	} else {
 		*counter += n;
+	}
 }
 
-/* The numbers come from the kernel or from a map: bound them where they index, and keep the
- * compiler from moving the check to another register than the verifier looks at. */
 static __always_inline void count_transition(const struct event *ev, struct ft_hop_stats *s,
 					     __u32 from, __u32 to)
 {
-	__u32 cell = from * FT_NSTATES + to;
+	__u32 cell = index_of(from * FT_NSTATES + to);
 
-	barrier_var(cell);
 	if (cell < FT_NSTATES * FT_NSTATES)
 		add(ev, &s->transition[0][0] + cell, 1);
 }
@@ -155,7 +156,7 @@ static __always_inline void count_lifetime(const struct event *ev, struct ft_hop
 static __always_inline void count_failed(const struct event *ev, struct ft_hop_stats *s,
 					 __u32 reason)
 {
-	barrier_var(reason);
+	reason = index_of(reason);
 	if (reason < FT_NFAILED)
 		add(ev, &s->failed[reason], 1);
 }

@@ -14,6 +14,7 @@
  *	ev_segment(ev)		the same of the socket's last segment: what a transition in
  *				softirq context was caused by, for less than a clock read
  *	adds_atomically(ev)	whether something else may add to the same counters meanwhile
+ *	opaque_indices		whether its programs may have to load without CAP_PERFMON
  *	opens_may_be_missed	whether the door's programs can be skipped by the kernel
  *
  * A socket's transitions are serialised by its lock, so a flow's entry has one writer.
@@ -70,10 +71,14 @@ static __always_inline bool remember(const struct event *ev, struct ft_flow *f,
 		return true;
 	}
 	overflow = 1;
-	if (f->flags & FT_FLOW_OPEN) /* else a connect: tried again when it is established */
-		count_loss(err == -7 /* E2BIG */     ? FT_LOSS_TABLE_FULL
-			   : err == -12 /* ENOMEM */ ? FT_LOSS_NOMEM
-						     : FT_LOSS_BUSY);
+	if (!(f->flags & FT_FLOW_OPEN)) /* a connect: tried again when it is established */
+		return false;
+	if (err == -7 /* E2BIG */)
+		count_loss(FT_LOSS_TABLE_FULL);
+	else if (err == -12 /* ENOMEM */)
+		count_loss(FT_LOSS_NOMEM);
+	else
+		count_loss(FT_LOSS_BUSY);
 	return false;
 }
 
@@ -304,7 +309,7 @@ static __always_inline void end_without_entry(const struct event *ev)
 		count_loss(FT_LOSS_UNMATCHED_CLOSE);
 	count_transition(ev, s, ev->old, FT_CLOSE);
 	if (ev->old != FT_SYN_SENT)
-		add(ev, &s->closed[closed_by(ev, &f) & 3], 1);
+		add(ev, &s->closed[index_of(closed_by(ev, &f)) & 3], 1);
 	else if (f.flags & FT_FLOW_CONNECT)
 		count_failed(ev, s, ev_failed(ev));
 }
@@ -332,7 +337,7 @@ static __always_inline void end(const struct event *ev)
 		if (f->flags & FT_FLOW_OPEN) {
 			__u64 now = ended_by_segment(ev) ? ev_segment(ev) : ev_now(ev);
 
-			add(ev, &s->closed[closed_by(ev, f) & 3], 1);
+			add(ev, &s->closed[index_of(closed_by(ev, f)) & 3], 1);
 			count_lifetime(ev, s, f, now);
 			if (is_one_shot(ev, f, now))
 				add(ev, &s->one_shot, 1);

@@ -13,6 +13,21 @@ struct ft_rules rules[2] SEC(".data.rules");
 /* Switches. Written by user space, whole; so what the kernel writes is not among them. */
 volatile struct ft_control control SEC(".data.control");
 
+/* 0, which the verifier does not know. */
+static volatile __u32 nought;
+
+/* The numbers come from the kernel or from a map: bound them where they index, and keep the
+ * compiler from moving the check to another register than the verifier looks at. Without
+ * CAP_PERFMON the verifier also wants an index to be a number that it knows on each path to an
+ * addition, always the same, or on none. */
+static __always_inline __u32 index_of(__u32 i)
+{
+	if (opaque_indices)
+		i += nought;
+	barrier_var(i);
+	return i;
+}
+
 /* In a walk of phase FILL: what is found of this hop was there before. */
 static __always_inline bool is_fresh(__u32 hop)
 {
@@ -161,9 +176,13 @@ static __always_inline struct ft_totals *totals(void)
 static __always_inline void count_loss(enum ft_loss reason)
 {
 	struct ft_totals *t = totals();
+	__u64 *counter;
 
-	if (t)
-		__sync_fetch_and_add(&t->loss[reason], 1);
+	if (!t)
+		return;
+	counter = &t->loss[reason];
+	barrier_var(counter); /* as in add() */
+	__sync_fetch_and_add(counter, 1);
 }
 
 #endif

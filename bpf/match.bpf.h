@@ -49,20 +49,22 @@ static __always_inline __u64 differs(const struct ft_rule *r, __u64 remote0, __u
 __noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local1, __u64 rest)
 {
 	const struct ft_rules *table = &rules[control.table & 1];
+	const struct ft_rule *r = table->rule;
 	__u32 count = table->count, port = rest & 0xffff, side = rest >> 16 & 1, i;
 	__u64 tag = rest & FT_COMM_TAG_MASK, named = any_bit(tag), off;
 
-	for (i = 0; i < FT_MAX_RULES; i++) {
-		const struct ft_rule *r = &table->rule[i];
-
-		if (i >= count)
-			break;
+	/* Stepped by a constant, and never beyond the end: without CAP_PERFMON the verifier lets
+	 * nothing else pass. */
+	for (i = 0; i < count; r++) {
+		barrier_var(r);
 		off = differs(r, remote0, remote1, local0, local1, tag, named);
 		/* the sign bit of a difference: outside the range; or the other side */
 		off |= ((port - r->port_lo) | (r->port_hi - port)) >> 31 | (side ^ r->side);
 		barrier_var(off);
 		if (!off)
 			return r->hop < FT_MAX_HOPS ? r->hop : FT_NO_HOP;
+		if (++i == FT_MAX_RULES)
+			break;
 	}
 	return FT_NO_HOP;
 }

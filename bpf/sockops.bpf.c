@@ -32,6 +32,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define ECONNRESET   104
 #define EPIPE	     32
 
+#define opaque_indices true
 #include "maps.bpf.h"
 #include "addr.bpf.h"
 #include "match.bpf.h"

@@ -32,6 +32,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define EPIPE	     32
 #define IPPROTO_TCP  6
 
+#define opaque_indices false
 #include "maps.bpf.h"
 #include "addr.bpf.h"
 #include "match.bpf.h"

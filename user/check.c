@@ -59,14 +59,16 @@ static bool initial_userns(void)
 
 static enum status check_privileges(const struct ft_options *o, struct result *r)
 {
+	struct ft_check_wanted w = ft_check_wanted(o);
+	bool instead = !w.source_set && capable(CAP_NET_ADMIN); /* sockops for tracepoint */
 	const struct {
 		unsigned int cap;
 		const char *name;
 		bool needed;
 	} caps[] = {
 		{CAP_BPF, "CAP_BPF", true},
-		{CAP_PERFMON, "CAP_PERFMON", true},
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN", wants_sockops(o)},
+		{CAP_PERFMON, "CAP_PERFMON", !w.sockops && !instead},
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN", w.sockops},
 	};
 	char missing[96] = "";
 
@@ -88,6 +90,12 @@ static enum status check_privileges(const struct ft_options *o, struct result *r
 		SAY(r, "inside a user namespace, whose root may not load tracing programs");
 		REMEDY(r, "run on the host, or in a container with --privileged --userns=host");
 		return CHECK_FAIL;
+	}
+	if (!w.sockops && !capable(CAP_PERFMON) && !capable(CAP_SYS_ADMIN)) {
+		SAY(r, "missing CAP_PERFMON: counts by sockops, connections made from then on, "
+		       "without scans and pairs");
+		REMEDY(r, "to see everything, add it (containers: --cap-add)");
+		return CHECK_WARN;
 	}
 	SAY(r, "uid %u, all capabilities that counting needs", (unsigned int)getuid());
 	return CHECK_OK;
@@ -125,13 +133,20 @@ static enum status check_kernel(const struct ft_options *o, struct result *r)
 
 static enum status check_btf(const struct ft_options *o, struct result *r)
 {
+	struct ft_check_wanted w = ft_check_wanted(o);
+
 	if (!access("/sys/kernel/btf/vmlinux", R_OK)) {
 		SAY(r, "the kernel describes its types (/sys/kernel/btf/vmlinux)");
 		return CHECK_OK;
 	}
 	SAY(r, "this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
-	REMEDY(r, "count one cgroup instead: --source sockops --cgroup PATH");
-	return wants_sockops(o) ? CHECK_WARN : CHECK_FAIL;
+	if (w.sockops || !w.source_set) {
+		REMEDY(r, "sockops counts instead: connections made from then on, without scans "
+			  "and pairs");
+		return CHECK_WARN;
+	}
+	REMEDY(r, "leave it to fantail, which takes sockops then: no --source tracepoint");
+	return CHECK_FAIL;
 }
 
 static enum status check_lockdown(const struct ft_options *o, struct result *r)

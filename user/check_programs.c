@@ -14,13 +14,16 @@
 
 struct ft_check_wanted ft_check_wanted(const struct ft_options *o)
 {
-	struct ft_check_wanted w = {.sockops = o->source == FT_SOURCE_SOCKOPS, .pairs = true};
+	struct ft_check_wanted w = {.sockops = o->source == FT_SOURCE_SOCKOPS,
+				    .source_set = o->source >= 0,
+				    .pairs = true};
 	_free_ struct ft_config *c = calloc(1, sizeof(*c));
 	struct ft_buf errors = {0};
 	bool discover;
 
 	if (c && !ft_counting_config(o, c, &discover, &errors)) {
 		w.sockops = c->source == FT_SOURCE_SOCKOPS;
+		w.source_set = c->source_set;
 		w.pairs = c->pairs;
 		memcpy(w.cgroup, c->cgroup, sizeof(w.cgroup));
 	}
@@ -47,14 +50,24 @@ enum status ft_check_programs(const struct ft_options *o, struct result *r)
 	struct ft_check_wanted w = ft_check_wanted(o);
 	struct ft_probe p;
 
-	if (load(&w, &p, r->text, sizeof(r->text))) {
-		ft_log(FT_LOG_DEBUG, "%s", ft_log_libbpf_tail());
-		REMEDY(r, "see the kernel's words: fantail check -v");
-		return CHECK_FAIL;
+	char why[256];
+
+	if (!load(&w, &p, r->text, sizeof(r->text))) {
+		ft_probe_close(&p);
+		SAY(r, "the programs load and attach");
+		return CHECK_OK;
 	}
-	ft_probe_close(&p);
-	SAY(r, "the programs load and attach");
-	return CHECK_OK;
+	ft_log(FT_LOG_DEBUG, "%s", ft_log_libbpf_tail());
+	w.sockops = true;
+	if (!w.source_set && !load(&w, &p, why, sizeof(why))) {
+		ft_probe_close(&p);
+		snprintf(why, sizeof(why), "%.200s", r->text);
+		SAY(r, "%s; those of source sockops load", why);
+		REMEDY(r, "they are taken instead; the kernel's words: fantail check -v");
+		return CHECK_WARN;
+	}
+	REMEDY(r, "see the kernel's words: fantail check -v");
+	return CHECK_FAIL;
 }
 
 enum status ft_check_pairs(const struct ft_options *o, struct result *r)

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "privilege.h"
 #include "sink.h"
 #include "view.h"
 
@@ -231,6 +232,7 @@ static int agent(struct agent *a, struct ft_loop *loop)
 	if (code)
 		return code;
 	drop_default_textfile(a);
+	ft_privilege_settle();
 	code = run(a, loop);
 	stop(a);
 	return code;

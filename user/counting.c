@@ -17,6 +17,7 @@
 #include "counting_pair.h"
 #include "counting_reload.h"
 #include "counting_scan.h"
+#include "counting_source.h"
 #include "exit.h"
 #include "log.h"
 #include "probe_pair_pins.h"
@@ -86,11 +87,6 @@ static int find_namespaces(struct ft_counting *c)
 	return 0;
 }
 
-static uint32_t scope(const struct ft_counting *c)
-{
-	return c->config.netns == FT_NETNS_ALL ? 0 : c->ns.inode[0];
-}
-
 /* --- adoption --- */
 
 /* Why what is pinned cannot go on counting for us; NULL: it can. */
@@ -98,12 +94,11 @@ static const char *unfit(struct ft_counting *c)
 {
 	if (ft_probe_phase(&c->probe) == FT_PHASE_OFF)
 		return "their agent was stopped before it had begun";
-	if (c->probe.meta.source != c->config.source ||
-	    strcmp(c->probe.meta.cgroup, c->config.cgroup))
+	if (!ft_counting_fits(c, &c->probe.meta))
 		return "they count from another source";
 	if (c->probe.meta.max_flows != c->config.max_flows)
 		return "max_flows has changed";
-	if (!ft_probe_has_netns(&c->probe, scope(c)))
+	if (!ft_probe_has_netns(&c->probe, ft_counting_scope(c)))
 		return "they count another network namespace";
 	return NULL;
 }
@@ -157,24 +152,6 @@ static bool adopt(struct ft_counting *c, const char *pins)
 
 /* --- start --- */
 
-static int load(struct ft_counting *c)
-{
-	struct ft_probe_options po = {
-		.source = c->config.source,
-		.cgroup = c->config.cgroup[0] ? c->config.cgroup : NULL,
-		.max_flows = c->config.max_flows,
-		.netns = scope(c),
-		.interval_ms = c->config.interval_ms,
-		.one_shot_ms = c->config.one_shot_ms,
-		.discover = c->discover,
-	};
-	char why[256];
-
-	if (ft_probe_load(&c->probe, &po, why, sizeof(why)))
-		return ft_check_explain(c->options, why);
-	return 0;
-}
-
 static void pin(struct ft_counting *c, const char *pins)
 {
 	int err = ft_probe_pin(&c->probe, pins);
@@ -213,27 +190,15 @@ static int begin(struct ft_counting *c)
 	return err;
 }
 
-/* Source sockops without a directory: every socket below the root of cgroup2. */
-static int default_cgroup(struct ft_counting *c)
-{
-	if (c->config.source != FT_SOURCE_SOCKOPS || c->config.cgroup[0])
-		return 0;
-	if (!ft_check_cgroup2(c->config.cgroup, FT_TEXT_LEN))
-		return 0;
-	ft_log(FT_LOG_ERROR,
-	       "cgroup2 is not mounted. mount -t cgroup2 none /sys/fs/cgroup/unified");
-	return FT_EXIT_UNAVAILABLE;
-}
-
 static int start(struct ft_counting *c, const char *pins)
 {
-	int code = default_cgroup(c), err;
+	int code = ft_counting_default_cgroup(c), err;
 
 	if (code)
 		return code;
 	if (pins && adopt(c, pins))
 		return 0;
-	code = load(c);
+	code = ft_counting_load(c);
 	if (code)
 		return code;
 	if (pins)

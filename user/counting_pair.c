@@ -13,6 +13,7 @@
 #include "counting.h"
 #include "counting_pair.h"
 #include "log.h"
+#include "privilege.h"
 #include "probe_pair_pins.h"
 
 #define SECOND 1000000000ULL
@@ -63,8 +64,11 @@ static int load(struct ft_counting *c, struct ft_pairing *p)
 {
 	struct ft_probe_pair_options o = {.max_flows = c->config.max_flows};
 	char why[256] = "";
-	int err = ft_probe_pair_load(&p->probe, c->probe.map[FT_MAP_FLOWS], &o, why, sizeof(why));
+	int err;
 
+	ft_privilege_raise();
+	err = ft_probe_pair_load(&p->probe, c->probe.map[FT_MAP_FLOWS], &o, why, sizeof(why));
+	ft_privilege_lower();
 	if (err) {
 		ft_log(FT_LOG_INFO, "%s", why);
 		p->failed = true;

@@ -56,10 +56,9 @@ int ft_counting_find_hops(struct ft_counting *c)
 static void keep_what_is_made(const struct ft_config *now, struct ft_config *new)
 {
 	const char *key = NULL;
-	bool same_group = !strcmp(now->cgroup, new->cgroup) ||
-			  (new->source == FT_SOURCE_SOCKOPS && !new->cgroup[0]);
+	bool same_group = !new->cgroup[0] || !strcmp(now->cgroup, new->cgroup);
 
-	if (now->source != new->source)
+	if (now->source != new->source && (now->source_set || new->source_set))
 		key = "source";
 	else if (!same_group)
 		key = "cgroup";

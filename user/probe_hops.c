@@ -37,11 +37,13 @@ static bool same_rules_of(const struct ft_rules *a, const struct ft_rules *b, ui
 }
 
 /* Hops some of whose flows were not counted until now. */
-static uint64_t find_fresh(const struct ft_rules *old, uint32_t nold, const struct ft_rules *new,
+static uint64_t find_fresh(struct ft_rules *old, uint32_t nold, const struct ft_rules *new,
 			   uint32_t n)
 {
 	uint64_t fresh = 0;
 
+	if (old->count > FT_MAX_RULES) /* whoever wrote it */
+		old->count = FT_MAX_RULES;
 	for (uint32_t i = 0; i < n; i++)
 		if (i >= nold || !same_rules_of(old, new, i))
 			fresh |= 1ULL << i;

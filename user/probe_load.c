@@ -93,6 +93,25 @@ static bool have_btf(void)
 	return !access("/sys/kernel/btf/vmlinux", R_OK);
 }
 
+/* Which helpers a sockops program may call depends on the kernel (who connects: 6.12 says yes, 6.1
+ * no) and on CAP_PERFMON, and libbpf 1.1's probe is mistaken on new kernels. Tried with the smallest
+ * program: to try it with the real one makes libbpf ask for the whole story of the refusal. */
+static bool sockops_may_call(int helper)
+{
+	const struct bpf_insn ask[] = {
+		{.code = BPF_JMP | BPF_CALL, .imm = helper},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SOCK_OPS, NULL, "GPL", ask,
+			       sizeof(ask) / sizeof(ask[0]), NULL);
+
+	if (fd < 0)
+		return errno == EACCES; /* it may, but not with these arguments */
+	close(fd);
+	return true;
+}
+
 static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, bool owner)
 {
 	if (o->source == FT_SOURCE_TRACEPOINT) {
@@ -104,7 +123,7 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		s->tracepoint->rodata->tick_ns = jiffy_ns();
 		s->obj = s->tracepoint->obj;
 		s->opened = s->tracepoint->skeleton;
-	} else if (have_btf()) {
+	} else if (have_btf() && sockops_may_call(BPF_FUNC_skc_to_tcp_sock)) {
 		s->sockops = ft_sockops__open();
 		if (!s->sockops)
 			return -errno;
@@ -231,28 +250,9 @@ static int load_with(struct skeleton *s, const struct ft_probe_options *o, bool 
 	return err;
 }
 
-/* Whether a sockops program may ask who connects depends on the kernel (6.12 says yes, 6.1 no),
- * and libbpf 1.1's probe is mistaken on new ones. Tried with the smallest program: to try it with
- * the real one makes libbpf ask the kernel for the whole story of the refusal. */
-static bool sockops_knows_owner(void)
-{
-	const struct bpf_insn ask[] = {
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_pid_tgid},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SOCK_OPS, NULL, "GPL", ask,
-			       sizeof(ask) / sizeof(ask[0]), NULL);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
 static int load(struct skeleton *s, const struct ft_probe_options *o)
 {
-	bool owner = o->source != FT_SOURCE_SOCKOPS || sockops_knows_owner();
+	bool owner = o->source != FT_SOURCE_SOCKOPS || sockops_may_call(BPF_FUNC_get_current_task_btf);
 	int err = load_with(s, o, owner);
 
 	s->owner = !err && owner && !s->nobtf;

@@ -69,9 +69,44 @@ cp "$FT" "$W/fantail"
 nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
 fails 77 "not root" 'CAP_BPF.*CAP_PERFMON' "${nobody[@]}" "$W/fantail" agent -c "$conf" --textfile "$W/f.prom"
 fails 77 "top as not root" 'CAP_BPF' "${nobody[@]}" "$W/fantail" top --once
+without_perfmon=(setpriv "--bounding-set=-perfmon,-sys_admin" --inh-caps=-all)
 fails 77 "root without one capability" 'CAP_PERFMON' \
-	setpriv --bounding-set=-perfmon,-sys_admin --inh-caps=-all "$FT" agent -c "$conf" \
-	--textfile "$PROM"
+	"${without_perfmon[@]}" "$FT" agent -c "$conf" --source tracepoint --textfile "$PROM"
+fails 77 "root in a user namespace" 'user namespace.*--privileged' \
+	unshare --user --map-root-user "$FT" agent -c "$conf" --textfile "$PROM"
+
+# --- the kernel ---
+fails 69 "a kernel before 5.10" 'kernel 2.6.* older than 5.10' setarch --uname-2.6 "$FT" check -c "$conf"
+cat >"$W/over_sys" <<'TEXT'
+#!/bin/sh
+# over_sys DIRECTORY FILE TEXT COMMAND... - with DIRECTORY hidden behind one with this FILE
+mount --make-rprivate / && mount -t tmpfs none "$1" && printf '%s\n' "$3" >"$1/$2" && shift 3 && exec "$@"
+TEXT
+chmod +x "$W/over_sys"
+fails 0 "lockdown" 'lockdown=confidentiality: owners' \
+	unshare --mount "$W/over_sys" /sys/kernel/security lockdown 'none integrity [confidentiality]' \
+	"$FT" check -c "$conf"
+fails 69 "no BTF, and tracepoint asked for" 'no /sys/kernel/btf/vmlinux' \
+	unshare --mount "$W/over_sys" /sys/kernel/btf nothing '' \
+	"$FT" agent -c "$conf" --source tracepoint --textfile "$PROM"
+
+# --- no tracing programs: sockops counts instead, and says so ---
+instead() { # WHAT COMMAND...
+	local what=$1 pid
+	shift
+	rm -f "$PROM"
+	: >"$W/out"
+	start "$@" "$FT" agent -c "$conf" --textfile "$PROM" >"$W/out" 2>&1
+	pid=$PID
+	until_true 15 test -s "$PROM" || bad "$what: it counts" "$(tail -n 2 "$W/out")"
+	says "$what: it says what it does" "$W/out" 'cannot load the tracepoint.*by sockops instead'
+	inside "$CONNGEN" -n 1000 -p 20000 >/dev/null
+	holds "$what: it counts what is made from then on" until_true 5 grep -q \
+		'^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
+	stop "$pid"
+}
+instead "no CAP_PERFMON" "${without_perfmon[@]}"
+instead "no BTF" unshare --mount "$W/over_sys" /sys/kernel/btf nothing ''
 "${nobody[@]}" "$W/fantail" check -c "$conf" >"$W/out" 2>&1
 says "check names what is missing" "$W/out" 'CAP_BPF'
 

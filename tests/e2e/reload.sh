@@ -42,7 +42,7 @@ storm() { # begins; $storm_pid
 }
 storm_ends() {
 	wait "$storm_pid" || die "conngen made what it should" "$(cat "$W/conngen")"
-	settle
+	settle_closed
 	total=$((total + $(made)))
 }
 total=0
@@ -138,7 +138,7 @@ no_loss
 { kill -KILL "$AGENT" && wait "$AGENT"; } 2>/dev/null
 read -ra value < <(bpftool -j map lookup pinned "$PINS/meta" key 0 0 0 0 | jq -r '.value | join(" ")')
 version=$("$FT" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | od -An -tx1 | sed 's/0a//' | xargs)
-text=" $(echo "${value[*]}" | sed 's/0x//g') "
+text=" ${value[*]//0x/} "
 other="$(echo "$version" | sed 's/..$/39/')"
 # shellcheck disable=SC2086 # words
 bpftool map update pinned "$PINS/meta" key 0 0 0 0 value hex ${text/ $version / $other } ||

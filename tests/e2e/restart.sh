@@ -45,7 +45,7 @@ says "it says that it adopted what was there" "$W/agent.log" adopt
 equal "the counters are the same ones: their start time" "$(metric fantail_start_time_seconds)" "$born"
 
 wait "$storm_pid" || die "conngen made what it should" "$(cat "$W/conngen")"
-settle
+settle_closed
 made=$(jq .made "$W/conngen")
 equal "accepted: opened = made" "$(opened)" "$made"
 equal "connected: opened = made" "$(hops 'hop("cli").opened')" "$made"

@@ -8,7 +8,7 @@
 # package: program... A program that is not there is an error, never a test that is left out.
 guest_programs="bash: bash; busybox-static: busybox; coreutils: basename cat chmod comm cp cut date
 	dirname head id ln ls mkdir mkfifo mktemp mv nproc readlink rm rmdir seq sleep sort stat stty
-	tail timeout touch tr true uname uniq wc; util-linux: nsenter setpriv unshare;
+	tail timeout touch tr true uname uniq wc; util-linux: nsenter setarch setpriv unshare;
 	mount: mount umount; grep: grep; sed: sed; mawk: awk; findutils: find; diffutils: cmp diff;
 	procps: pgrep ps sysctl; iproute2: ip nstat ss; nftables: nft; jq: jq; nginx-light: nginx; wrk: wrk;
 	apache2-utils: ab; curl: curl; bpftool: bpftool; tmux: tmux; kmod: modprobe;
