@@ -139,7 +139,7 @@ no_loss
 read -ra value < <(bpftool -j map lookup pinned "$PINS/meta" key 0 0 0 0 | jq -r '.value | join(" ")')
 version=$("$FT" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | od -An -tx1 | sed 's/0a//' | xargs)
 text=" ${value[*]//0x/} "
-other="$(echo "$version" | sed 's/..$/39/')"
+other=${version%??}39
 # shellcheck disable=SC2086 # words
 bpftool map update pinned "$PINS/meta" key 0 0 0 0 value hex ${text/ $version / $other } ||
 	die "change the version"
