@@ -19,7 +19,7 @@ struct result {
 /* What the options and the configuration together ask for; the defaults if that is wrong. */
 struct ft_check_wanted {
 	bool sockops, pairs;
-	bool source_set; /* somebody said which source */
+	bool source_set;  /* somebody said which source */
 	char cgroup[256]; /* "" none */
 };
 struct ft_check_wanted ft_check_wanted(const struct ft_options *o);

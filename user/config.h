@@ -27,7 +27,7 @@ struct ft_config_hop {
 	bool discovered;
 	bool retired;	    /* only holds its place: see ft_config_keep_places */
 	unsigned int order; /* of its rules among the configured hops' */
-	int line; /* where it stands in the file; 0 discovered */
+	int line;	    /* where it stands in the file; 0 discovered */
 };
 
 enum ft_netns_scope { FT_NETNS_ALL, FT_NETNS_OWN, FT_NETNS_PATH };

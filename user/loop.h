@@ -41,9 +41,9 @@ struct ft_loop {
 	}
 
 /*
- * Take over SIGINT, SIGTERM, SIGQUIT, SIGHUP (unless it is ignored: nohup), SIGUSR1 and SIGWINCH from
- * the whole process; threads and children made later inherit the blocked mask. 0 or -errno.
- * On failure nothing is held; closing is allowed but not needed.
+ * Take over SIGINT, SIGTERM, SIGQUIT, SIGHUP (unless it is ignored: nohup), SIGUSR1 and SIGWINCH
+ * from the whole process; threads and children made later inherit the blocked mask. 0 or -errno. On
+ * failure nothing is held; closing is allowed but not needed.
  */
 int ft_loop_init(struct ft_loop *l);
 

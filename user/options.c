@@ -30,7 +30,7 @@ static const struct {
 	[FT_CMD_RECORD] = {"record", "FILE", "write one snapshot per interval; see top --replay"},
 	[FT_CMD_DETACH] = {"detach", NULL, "remove everything pinned"},
 	[FT_CMD_VERSION] = {"version", NULL, "print the version"},
-	[FT_CMD_HELP] = {"help", NULL, "print this"},
+	[FT_CMD_HELP] = {"help", NULL, "print this; help COMMAND: COMMAND --help"},
 };
 _Static_assert(sizeof(commands) / sizeof(commands[0]) == FT_NCOMMANDS, "a command has no row");
 
@@ -337,21 +337,34 @@ static int arguments(struct ft_options *o, int argc, char **argv, char *why, siz
 	return 0;
 }
 
+/* The word that comes next, if it is one, names the command. */
+static int take_command(struct ft_options *o, int *argc, char ***argv, char *why, size_t why_len)
+{
+	const char *word = *argc > 1 ? (*argv)[1] : "-";
+	enum ft_command c = 0;
+
+	if (word[0] == '-')
+		return 0;
+	while (c < FT_NCOMMANDS && strcmp(word, commands[c].name) != 0)
+		c++;
+	if (c == FT_NCOMMANDS)
+		return no_command(word, why, why_len);
+	o->help = o->command == FT_CMD_HELP; /* `help COMMAND` is `COMMAND --help` */
+	o->command = c;
+	--*argc;
+	++*argv;
+	return 0;
+}
+
 int ft_options_parse(int argc, char **argv, struct ft_options *ret, char *why, size_t why_len)
 {
 	struct ft_options o = {.command = FT_CMD_TOP, .source = -1};
-	int err;
+	int err = take_command(&o, &argc, &argv, why, why_len);
 
-	if (argc > 1 && argv[1][0] != '-') {
-		for (o.command = 0; o.command < FT_NCOMMANDS; o.command++)
-			if (!strcmp(argv[1], commands[o.command].name))
-				break;
-		if (o.command == FT_NCOMMANDS)
-			return no_command(argv[1], why, why_len);
-		argc--;
-		argv++;
-	}
-	err = walk(&o, argc, argv, why, why_len);
+	if (!err && o.command == FT_CMD_HELP)
+		err = take_command(&o, &argc, &argv, why, why_len);
+	if (!err)
+		err = walk(&o, argc, argv, why, why_len);
 	if (!err)
 		err = arguments(&o, argc, argv, why, why_len);
 	if (err)

@@ -104,6 +104,18 @@ Test(options, arguments_are_counted)
 	cr_assert(o.help);
 }
 
+Test(options, help_of_a_command_is_its_help_option)
+{
+	cr_assert_eq(parse("help", "show", NULL, NULL), 0);
+	cr_assert_eq(o.command, FT_CMD_SHOW);
+	cr_assert(o.help);
+	cr_assert_eq(parse("help", NULL, NULL, NULL), 0);
+	cr_assert_eq(o.command, FT_CMD_HELP);
+	cr_assert_eq(parse("help", "shwo", NULL, NULL), -EINVAL);
+	cr_assert_eq(parse("agent", "--for", "1s", NULL), 0);
+	cr_assert(!o.help);
+}
+
 Test(options, help_names_every_command_and_its_options)
 {
 	struct ft_buf text = {0};
