@@ -44,17 +44,18 @@ static __always_inline __u64 differs(const struct ft_rule *r, __u64 remote0, __u
  * The hop of the first rule that matches, or FT_NO_HOP. remote, local: the 16 address bytes
  * as two words; rest: FT_COMM_TAG of the process (0: any) | side << 16 | the side's port.
  * A global function with scalars only: the verifier walks its loop once per program, not
- * once per path to it, and 5.10 takes no pointers here.
+ * once per path to it, and 5.10 takes no pointers here. A long, because half a stack slot must not
+ * be written again without CAP_PERFMON.
  */
-__noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local1, __u64 rest)
+__noinline long match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local1, __u64 rest)
 {
 	const struct ft_rules *table = &rules[control.table & 1];
 	const struct ft_rule *r = table->rule;
 	__u32 count = table->count, port = rest & 0xffff, side = rest >> 16 & 1, i;
 	__u64 tag = rest & FT_COMM_TAG_MASK, named = any_bit(tag), off;
 
-	/* Stepped by a constant, and never beyond the end: without CAP_PERFMON the verifier lets
-	 * nothing else pass. */
+	/* Stepped by a constant, and never beyond the end: without CAP_PERFMON new kernels' verifiers
+	 * (6.18; not 6.1) let nothing else pass. */
 	for (i = 0; i < count; r++) {
 		barrier_var(r);
 		off = differs(r, remote0, remote1, local0, local1, tag, named);
@@ -62,11 +63,13 @@ __noinline int match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 local
 		off |= ((port - r->port_lo) | (r->port_hi - port)) >> 31 | (side ^ r->side);
 		barrier_var(off);
 		if (!off)
-			return r->hop < FT_MAX_HOPS ? r->hop : FT_NO_HOP;
+			goto found;
 		if (++i == FT_MAX_RULES)
 			break;
 	}
 	return FT_NO_HOP;
+found:
+	return r->hop < FT_MAX_HOPS ? (long)r->hop : FT_NO_HOP;
 }
 
 static __always_inline int match_tagged(const struct ft_flow *f, __u64 tag)

@@ -92,9 +92,9 @@ static enum status check_privileges(const struct ft_options *o, struct result *r
 		return CHECK_FAIL;
 	}
 	if (!w.sockops && !capable(CAP_PERFMON) && !capable(CAP_SYS_ADMIN)) {
-		SAY(r, "missing CAP_PERFMON: counts by sockops, connections made from then on, "
-		       "without scans and pairs");
-		REMEDY(r, "to see everything, add it (containers: --cap-add)");
+		SAY(r, "missing CAP_PERFMON (uid %u), which tracing programs need",
+		    (unsigned int)getuid());
+		REMEDY(r, "add it (containers: --cap-add)");
 		return CHECK_WARN;
 	}
 	SAY(r, "uid %u, all capabilities that counting needs", (unsigned int)getuid());
@@ -348,7 +348,8 @@ int ft_check_explain(const struct ft_options *o, const char *why)
 		if (!checks[i].explains)
 			continue;
 		s = checks[i].check(o, &r);
-		if (s == CHECK_FAIL || (s == CHECK_WARN && checks[i].check == check_seccomp)) {
+		if (s == CHECK_FAIL || (s == CHECK_WARN && (checks[i].check == check_seccomp ||
+							    checks[i].check == check_privileges))) {
 			ft_log(FT_LOG_ERROR, "%s. %s", r.text, r.remedy);
 			ft_log(FT_LOG_DEBUG, "%s", why);
 			return checks[i].code;

@@ -228,6 +228,7 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	code = configure(c, config_text);
 	if (code)
 		return code;
+	ft_probe_prepare();
 	err = find_namespaces(c);
 	if (err) {
 		ft_log(FT_LOG_ERROR, "cannot open network namespace %s: %s",

@@ -78,6 +78,10 @@ struct ft_probe_options {
 		.map = {[0 ... FT_NMAPS - 1] = -1}, .link = { [0 ... FT_NLINKS - 1] = -1 }         \
 	}
 
+/* libbpf's messages go to our log, and memory is not limited: before anything else. Loading does it,
+ * too; adopting has to ask for it. Idempotent. */
+void ft_probe_prepare(void);
+
 /*
  * Load and attach, with counting still off. On failure returns -errno and one line for the
  * user, with the remedy, in why. *p is closed on failure.

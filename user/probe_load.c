@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,16 @@ struct skeleton {
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	return ft_log_libbpf(level, fmt, ap);
+}
+
+void ft_probe_prepare(void)
+{
+	const struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	libbpf_set_print(print_libbpf);
+	/* Before 5.11 maps and programs count as locked memory. libbpf asks for it too, but when it
+	 * loads pairing's programs, the capability for it may be gone. */
+	setrlimit(RLIMIT_MEMLOCK, &no_limit);
 }
 
 static bool lockdown_confidential(void)
@@ -268,7 +279,7 @@ int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *wh
 	*p = (struct ft_probe)FT_PROBE_NONE;
 	if (!s)
 		return -ENOMEM;
-	libbpf_set_print(print_libbpf);
+	ft_probe_prepare();
 	ft_log_libbpf_forget();
 	err = load(s, o);
 	if (!err) {

@@ -105,7 +105,14 @@ instead() { # WHAT COMMAND...
 		'^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
 	stop "$pid"
 }
-instead "no CAP_PERFMON" "${without_perfmon[@]}"
+# an older kernel's verifier takes no sockops program without it either
+"${without_perfmon[@]}" "$FT" check -c "$conf" >"$W/out" 2>&1
+if grep -q 'those of source sockops load' "$W/out"; then
+	instead "no CAP_PERFMON" "${without_perfmon[@]}"
+else
+	fails 77 "no CAP_PERFMON, and no sockops without" 'CAP_PERFMON.*add it' \
+		"${without_perfmon[@]}" "$FT" agent -c "$conf" --textfile "$PROM"
+fi
 instead "no BTF" unshare --mount "$W/over_sys" /sys/kernel/btf nothing ''
 "${nobody[@]}" "$W/fantail" check -c "$conf" >"$W/out" 2>&1
 says "check names what is missing" "$W/out" 'CAP_BPF'

@@ -19,8 +19,8 @@ reload() {
 	until_true 5 grep -qE 'counting [0-9]+ hops|stays as it is' "$W/agent.log" ||
 		die "it answers SIGHUP" "$(tail -n 2 "$W/agent.log")"
 }
-names() {
-	hops '[.hops[].name] | join(" ")'
+names() { # of the hops, sorted
+	hops '[.hops[].name] | sort | join(" ")'
 }
 metric() {
 	awk -v name="$1" 'index($1, name) == 1 { print $2 }' "$PROM"
@@ -34,8 +34,11 @@ more_than() {
 made() {
 	jq .made "$W/conngen"
 }
-storm() { # begins; $storm_pid
-	start_inside "$CONNGEN" -n "$(storm_size "$1")" -t 2 -p 20000 -m mixed >"$W/conngen"
+storm() { # CONNECTIONS, at least 20000, or it is over too soon; $storm_pid
+	local n
+	n=$(storm_size "$1")
+	[ "$n" -ge 20000 ] || n=20000
+	start_inside "$CONNGEN" -n "$n" -t 2 -p 20000 -m mixed >"$W/conngen"
 	storm_pid=$PID
 	before=$(opened)
 	until_true 20 more_than "$before" || die "the storm begins"
@@ -45,7 +48,7 @@ storm_ends() {
 	settle_closed
 	total=$((total + $(made)))
 }
-total=0
+total=0 bytes=
 
 make_netns
 config "$srv, $cli"
@@ -58,7 +61,7 @@ storm 400000
 config "$old, $cli, { name = \"srv\"; accept = \"20000-20001\"; limit = 15; }"
 reload
 holds "reloaded before the storm ended" alive "$storm_pid"
-equal "the new hop is there, and the others" "$(names | tr ' ' '\n' | sort | xargs)" "cli old srv"
+equal "the new hop is there, and the others" "$(names)" "cli old srv"
 equal "what changed about a hop is in force" "$(hops 'hop("srv").limit')" 15
 storm_ends
 equal "accepted, over the reload: opened = made" "$(opened)" "$total"
@@ -71,7 +74,7 @@ no_loss
 # --- flows that were open before their hop was configured ---
 config "$srv, $cli"
 reload
-equal "a hop that is no longer configured is gone" "$(names)" "srv cli"
+equal "a hop that is no longer configured is gone" "$(names)" "cli srv"
 hold -n 30 -t 2 -p 20005
 config "$srv, $cli, $old"
 reload
@@ -88,7 +91,7 @@ settle
 equal "40 flows" "$(hops 'hop("srv").active')" 40
 config "$cli, $old" && sed -i 's/ from = "srv";//' "$conf"
 reload
-equal "their hop is no longer shown" "$(names | tr ' ' '\n' | sort | xargs)" "cli old"
+equal "their hop is no longer shown" "$(names)" "cli old"
 equal "nor are its flows" "$(show flows | jq '[.flows[].hop] | unique | join(" ")' -r)" cli
 equal "nor its metrics" "$(grep -c 'hop="srv"' "$PROM")" 0
 release
@@ -105,7 +108,7 @@ config "$srv, { name = \"x\"; acept = \"1\"; }"
 reload
 says "a mistake is named" "$W/agent.log" 'fantail.conf:.*accept'
 says "and what is in force stays" "$W/agent.log" 'stays as it is'
-equal "all hops are there" "$(names | tr ' ' '\n' | sort | xargs)" "cli old srv"
+equal "all hops are there" "$(names)" "cli old srv"
 config "$srv, $cli, $old" 'max_flows = 4096;'
 reload
 says "what cannot change is said" "$W/agent.log" 'max_flows takes effect when'
@@ -130,18 +133,21 @@ says "it adopts, though the hops have changed" "$W/agent.log" adopted
 storm_ends
 equal "over the change of agent and hops: opened = made" "$(opened)" "$total"
 equal "the new hop is there, the one that was dropped is not" \
-	"$(names | tr ' ' '\n' | sort | xargs)" "cli new srv"
+	"$(names)" "cli new srv"
 equal "nothing is left in the table" "$(show loss | jq .table.entries)" 0
 no_loss
 
 # --- counters that an older version made ---
 { kill -KILL "$AGENT" && wait "$AGENT"; } 2>/dev/null
 read -ra value < <(bpftool -j map lookup pinned "$PINS/meta" key 0 0 0 0 | jq -r '.value | join(" ")')
-version=$("$FT" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | od -An -tx1 | sed 's/0a//' | xargs)
+version=$("$FT" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+')
+for ((i = 0; i < ${#version}; i++)); do
+	bytes+=$(printf '%02x ' "'${version:i:1}")
+done
 text=" ${value[*]//0x/} "
-other=${version%??}39
+other=${bytes%???}39 # its last digit is a 9
 # shellcheck disable=SC2086 # words
-bpftool map update pinned "$PINS/meta" key 0 0 0 0 value hex ${text/ $version / $other } ||
+bpftool map update pinned "$PINS/meta" key 0 0 0 0 value hex ${text/ $bytes/ $other } ||
 	die "change the version"
 : >"$W/agent.log"
 agent -c "$conf" --netns "$NS"
@@ -160,7 +166,7 @@ equal "with the flows that are open" \
 	"$(hops '[.hops[] | select(.side == "accept" and (.port | test("20000"))) | .active] | @csv')" 12
 config "$srv, $cli"
 reload
-equal "and back" "$(names | tr ' ' '\n' | sort | xargs)" "cli srv"
+equal "and back" "$(names)" "cli srv"
 settle
 equal "with what was counted, the flows that lived elsewhere meanwhile, and nothing twice" \
 	"$(hops 'hop("srv") | [.opened, .preexisting, .active] | @csv')" "$total,12,12"
