@@ -60,7 +60,7 @@ SKELS := $(DOORS:%=$(O)/%.skel.h) $(O)/pair.skel.h
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all clean help test test-root test-san lint fmt bench install golden vmtest
+.PHONY: all clean help test test-root test-san lint fmt bench install golden vmtest soak
 all: $(O)/fantail
 
 help:
@@ -70,6 +70,7 @@ help:
 	@echo 'make test-root  BPF and end-to-end tests on this kernel; needs root'
 	@echo 'make vmtest     the tests on kernels 5.10, 6.1, 6.12 and current, under QEMU'
 	@echo 'make lint       formatting, layers, static analysis, man pages'
+	@echo 'make soak       an hour of churn (FT_SOAK_MINUTES): flat memory, exact counts; needs root'
 	@echo 'make bench      cost and exactness against peers; needs root'
 	@echo 'make golden     rewrite the golden files of the unit tests'
 	@echo 'make install    into $$(DESTDIR)$$(PREFIX)'

@@ -50,7 +50,12 @@ test-root: $(O)/fantail $(O)/bpftest/tests $(O)/lib/conngen $(O)/lib/queue
 bench: $(O)/fantail $(O)/lib/bench $(O)/lib/conngen
 	$(Q)scripts/bench $(O)
 
+# an hour of churn: memory flat, every count right
+soak: $(O)/fantail $(O)/lib/conngen
+	$(Q)FT_CASE_SECONDS=$$((($${FT_SOAK_MINUTES:-60} + 3) * 60)) tests/e2e/run $(O) soak
+
 include tests/pair/pair.mk
+include tests/fuzz/fuzz.mk
 
 SOURCES := $(wildcard include/*.h vmlinux/*.h bpf/*.[ch] user/*.[ch] tests/*/*.[ch])
 fmt:
