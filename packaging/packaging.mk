@@ -22,13 +22,14 @@ install: $(PROGRAM)
 	install -d $(DESTDIR)$(SYSCONFDIR)/fantail
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/fantail
 	install -D -m 0755 packaging/handover $(DESTDIR)$(PREFIX)/libexec/fantail/handover
-	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/fantail.8
-	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/fantail.conf.5
+	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/*.8
+	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/*.5
 	$(put) -t $(DESTDIR)$(DOCDIR) README.md
 	$(put) -t $(DESTDIR)$(DOCDIR)/docs docs/*.md
 	$(put) scripts/fantail.conf.example $(DESTDIR)$(DOCDIR)/examples/fantail.conf
 	$(put) -t $(DESTDIR)$(UNITDIR) packaging/fantail.service
 	sed -i 's,/usr/sbin/fantail,$(PREFIX)/sbin/fantail,' $(DESTDIR)$(UNITDIR)/fantail.service
+	$(put) -t $(DESTDIR)$(PREFIX)/share/fantail packaging/fantail-more.conf
 	$(put) packaging/completions/fantail.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/fantail
 	$(put) -t $(DESTDIR)$(ZSHDIR) packaging/completions/_fantail

@@ -34,14 +34,14 @@ static_guest() {
 
 # static_judge KERNEL LOG - in the view there are a cursor address and the hops' names
 static_judge() {
-	local failed
-	failed=$(grep -c '^STATIC FAILED' "$2")
-	check "static binary, kernel $1: all that the guest tried" test "$failed" -eq 0
-	check "static binary, kernel $1: it tried all of it" \
+	local name="static binary, kernel $1" bad
+	bad=$(grep -c '^STATIC FAILED' "$2")
+	check "$name: all went well that the guest tried" test "$bad" -eq 0
+	check "$name: and it tried all of it" \
 		test "$(grep -c '^STATIC ok' "$2")" -eq 5 -a "$(grep -c '^STATIC end' "$2")" -eq 1
-	check "static binary, kernel $1: the live view moves the cursor of an xterm" \
-		grep -qP 'FAN-OUT|\x1b\[[0-9;]*H' <(sed -n '/^VIEW-BEGINS/,$p' "$2")
-	if [ "$failed" -gt 0 ] || ! grep -q '^STATIC end' "$2"; then
+	check "$name: the live view moves the cursor as xterm wants it" \
+		grep -qP '\x1b\[[0-9]+;[0-9]+H' <(sed -n '/^VIEW-BEGINS/,$p' "$2")
+	if [ "$bad" -gt 0 ] || ! grep -q '^STATIC end' "$2"; then
 		tail -n 30 "$2" | sed 's/^/        guest: /'
 	fi
 }
