@@ -112,6 +112,8 @@ static const char *go_on(struct ft_counting *c)
 		err = ft_counting_apply(c);
 	if (!err)
 		err = ft_probe_set_switches(&c->probe, c->discover, c->config.one_shot_ms);
+	if (err == -EINVAL)
+		return "no configuration has such hops";
 	return !err ? NULL : err == -E2BIG ? "too many hops have changed" : strerror(-err);
 }
 
@@ -329,15 +331,19 @@ static void remember_second(struct ft_counting *c)
 
 int ft_counting_tick(struct ft_counting *c)
 {
-	int err = c->discover ? ft_counting_discover_new(c) : 0;
+	/* A view of its own shows its first frame at once, and looks closer from the second on. */
+	bool first_frame = !c->pins && !c->history.count;
+	int err = c->discover && !first_frame ? ft_counting_discover_new(c) : 0;
 
 	if (err)
 		ft_log(FT_LOG_WARN, "cannot look for new hops: %s", strerror(-err));
-	scan(c);
+	if (!first_frame)
+		scan(c);
 	err = read_counters(c);
 	if (err)
 		return err;
-	ft_counting_pair(c);
+	if (!first_frame)
+		ft_counting_pair(c);
 	remember_second(c);
 	run_errands(c);
 	return 0;

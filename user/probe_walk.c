@@ -3,7 +3,9 @@
  * network namespace in which the file is opened, so this process steps into each. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -60,6 +62,38 @@ static int read_iterator(int link, struct rows *rows)
 	}
 }
 
+/* The number behind `key` in a line that begins with `line`; 1 if there is none. */
+static unsigned long stock(const char *path, const char *line, const char *key)
+{
+	char text[1024] = "", *at;
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return 1;
+	at = strstr(text, line);
+	if (at)
+		at = strstr(at, key);
+	return at ? strtoul(at + strlen(key), NULL, 10) : 1;
+}
+
+/*
+ * Whether this network namespace has no TCP socket, TIME_WAIT included. A walk looks at every
+ * bucket of a table that all namespaces share (12 ms for half a million), and on a host of
+ * containers most have nothing in it. The kernel adds the numbers up over CPUs without a lock, so
+ * that sockets that open on one and close on another can hide a third one, once; not thrice.
+ */
+static bool nothing_here(void)
+{
+	static const char v4[] = "/proc/thread-self/net/sockstat";
+	static const char v6[] = "/proc/thread-self/net/sockstat6";
+
+	for (int i = 0; i < 3; i++)
+		if (stock(v4, "TCP:", "inuse ") || stock(v4, "TCP:", "tw ") ||
+		    (!access(v6, F_OK) && stock(v6, "TCP6:", "inuse ")))
+			return false;
+	return true;
+}
+
 struct walk {
 	int link;
 	struct rows *rows;
@@ -69,7 +103,7 @@ static int walk_here(void *ctx)
 {
 	const struct walk *w = ctx;
 
-	return read_iterator(w->link, w->rows);
+	return nothing_here() ? 0 : read_iterator(w->link, w->rows);
 }
 
 static int walk_all(struct walk *w, const int *nsfd, size_t n)
