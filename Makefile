@@ -34,7 +34,7 @@ endif
 # the object is the same for every ARCH
 MULTIARCH := $(shell $(CLANG) -print-multiarch 2>/dev/null)
 REPRO := -ffile-prefix-map=$(CURDIR)=. $(SYSROOT:%=-ffile-prefix-map=%=)
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
+WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
 CFLAGS ?= -O2 -g
 INCLUDES := -Iinclude -Iuser -I$(O)
 PKGS_PURE := libconfig jansson

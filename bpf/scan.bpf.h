@@ -316,4 +316,31 @@ int ft_dump(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+
+/* Every open socket of every process. /proc tells it too, to those who may trace the process. */
+SEC("iter/task_file")
+int ft_holders(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task, *leader;
+	struct file *file = ctx->file;
+	struct ft_owner row = {};
+	__u64 *comm = (__u64 *)row.comm;
+	struct inode *inode;
+
+	if (!task || !file)
+		return 0;
+	inode = file->f_inode;
+	if ((inode->i_mode & S_IFMT) != S_IFSOCK)
+		return 0;
+	leader = task->group_leader;
+	row.inode = inode->i_ino;
+	row.pid = task->tgid;
+	comm[0] = *(__u64 *)&leader->comm[0];
+	comm[1] = *(__u64 *)&leader->comm[8];
+	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
+	return 0;
+}
+
 #endif

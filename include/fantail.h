@@ -369,6 +369,15 @@ struct ft_sock_row {
 };
 FT_ABI_SIZE(ft_sock_row, 80);
 
+/* One row of the list of open sockets (program ft_holders): a process that holds one. */
+struct ft_owner {
+	__u64 inode; /* of the socket, as in /proc/PID/fd */
+	__u32 pid;   /* tgid */
+	__u32 pad;
+	char comm[FT_COMM_LEN];
+};
+FT_ABI_SIZE(ft_owner, 32);
+
 /* Agent -> viewers: one row per second, so that a one-shot reader knows rates. Times of a
  * ring of FT_HISTORY rows; slot = tick % FT_HISTORY; mono_ns 0 = empty. */
 #define FT_HISTORY 320

@@ -182,7 +182,7 @@ int ft_counting_discover_all(struct ft_counting *c)
 	if (err == -EOPNOTSUPP) /* sockops: nothing to see before it happens */
 		return 0;
 	if (!err)
-		err = ft_owners_scan(&owners);
+		err = ft_probe_owners(&c->probe, &owners);
 	if (!err)
 		mark_accepted(row, n);
 	for (size_t i = 0; !err && i < n; i++)

@@ -99,9 +99,16 @@ int ft_owners_scan(struct ft_owners *ret)
 	closedir(proc);
 	if (err)
 		ft_owners_close(ret);
-	else if (ret->n)
-		qsort(ret->row, ret->n, sizeof(*ret->row), by_inode);
+	else
+		ft_owners_take(ret->row, ret->n, ret);
 	return err;
+}
+
+void ft_owners_take(struct ft_owner *row, size_t n, struct ft_owners *ret)
+{
+	if (n)
+		qsort(row, n, sizeof(*row), by_inode);
+	*ret = (struct ft_owners){row, n, n};
 }
 
 const struct ft_owner *ft_owners_find(const struct ft_owners *o, uint64_t inode)

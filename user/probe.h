@@ -49,6 +49,7 @@ enum ft_link {
 	FT_LINK_WALK,	     /* iterators; sockops has none */
 	FT_LINK_DUMP,
 	FT_LINK_SWEEP,
+	FT_LINK_HOLDERS,
 	FT_NLINKS
 };
 
@@ -162,6 +163,11 @@ int ft_probe_candidates(struct ft_probe *p, ft_candidate_fn fn, void *ctx);
 /* All TCP sockets of the namespaces, one row each. *ret is malloc'ed, owned by the caller. */
 int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
 		  size_t *ret_rows);
+
+/* Who holds which socket: from the kernel, which tells the agent of every process; where it does not,
+ * from /proc. */
+struct ft_owners;
+int ft_probe_owners(const struct ft_probe *p, struct ft_owners *ret);
 
 /* Count distinct remote addresses per accept hop by walking the table: O(flows). */
 int ft_probe_peers(const struct ft_probe *p, uint32_t nhops, uint32_t peers[FT_MAX_HOPS]);

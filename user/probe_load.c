@@ -196,6 +196,9 @@ static int attach_tracepoint(struct skeleton *s, bool single)
 	if (!err)
 		err = attach_one(s, FT_LINK_DUMP, bpf_program__attach_iter(t->progs.ft_dump, NULL));
 	if (!err)
+		err = attach_one(s, FT_LINK_HOLDERS,
+				 bpf_program__attach_iter(t->progs.ft_holders, NULL));
+	if (!err)
 		err = attach_sweep(s);
 	return err;
 }

@@ -29,7 +29,7 @@ static const char *const map_pins[] = {
 static const char *const link_pins[] = {
 	[FT_LINK_STATE] = "link_state", [FT_LINK_STATE_AGAIN] = "link_state_again",
 	[FT_LINK_WALK] = "link_walk",	[FT_LINK_DUMP] = "link_dump",
-	[FT_LINK_SWEEP] = "link_sweep",
+	[FT_LINK_SWEEP] = "link_sweep", [FT_LINK_HOLDERS] = "link_holders",
 };
 
 #define PATH_LEN 1024
@@ -89,18 +89,64 @@ static bool has_pin(const char *dir, const char *name)
 	return !pin_path(dir, name, path) && !access(path, F_OK);
 }
 
-static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+#define HASH(key, value)                                                                           \
+	{                                                                                          \
+		BPF_MAP_TYPE_HASH, sizeof(key), sizeof(value)                                      \
+	}
+#define ARRAY(value)                                                                               \
+	{                                                                                          \
+		BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(value)                                \
+	}
+#define PERCPU(value)                                                                              \
+	{                                                                                          \
+		BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(uint32_t), sizeof(value)                         \
+	}
+
+/* What readers have room for: the kernel writes as much as the map says, per CPU where its type
+ * says so. A map of the right name and another shape is not ours. */
+static const struct {
+	uint32_t type, key_size, value_size;
+} shape[FT_NMAPS] = {
+	[FT_MAP_FLOWS] = HASH(uint64_t, struct ft_flow),
+	[FT_MAP_STATS] = PERCPU(struct ft_hop_stats),
+	[FT_MAP_TOTALS] = PERCPU(struct ft_totals),
+	[FT_MAP_LISTENERS] = HASH(uint64_t, struct ft_listener),
+	[FT_MAP_PORTS] = HASH(struct ft_port_key, struct ft_port),
+	[FT_MAP_CANDIDATES] = HASH(struct ft_candidate_key, struct ft_candidate),
+	[FT_MAP_META] = ARRAY(struct ft_meta),
+	[FT_MAP_HOPS] = ARRAY(struct ft_hop_def),
+	[FT_MAP_HISTORY] = ARRAY(struct ft_sample),
+	[FT_MAP_RULES] = ARRAY(struct ft_rules[2]),
+	[FT_MAP_CONTROL] = ARRAY(struct ft_control),
+	[FT_MAP_OWNERS] = HASH(uint64_t, char[FT_COMM_LEN + 8]), /* as in bpf/scan.bpf.h */
+	[FT_MAP_WALKED] = HASH(uint32_t, uint32_t),
+	[FT_MAP_SCANS] = ARRAY(struct ft_hop_scan),
+	[FT_MAP_SCAN] = ARRAY(struct ft_scan),
+	[FT_MAP_LIMITS] = ARRAY(struct ft_hop_limits),
+	[FT_MAP_SPACES] = HASH(uint32_t, struct ft_space),
+	[FT_MAP_PORTS_USED] = HASH(struct ft_ports_key, struct ft_ports_used),
+	[FT_MAP_PAIRINGS] = ARRAY(struct ft_hop_pairs),
+	[FT_MAP_PAIR_LOSS] = ARRAY(struct ft_pair_totals),
+};
+
+static bool fits(int fd, enum ft_map map)
 {
 	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info), zero = 0;
+	uint32_t len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == shape[map].type &&
+	       info.key_size == shape[map].key_size && info.value_size == shape[map].value_size;
+}
+
+static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why_len)
+{
 	int fd = open_pin(dir, map_pins[FT_MAP_META]);
+	uint32_t zero = 0;
 
 	if (fd < 0)
 		return fd;
 	p->map[FT_MAP_META] = fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return -errno;
-	if (info.value_size != sizeof(p->meta) || bpf_map_lookup_elem(fd, &zero, &p->meta) ||
+	if (!fits(fd, FT_MAP_META) || bpf_map_lookup_elem(fd, &zero, &p->meta) ||
 	    p->meta.abi != FT_ABI) {
 		snprintf(why, why_len, "they have another ABI");
 		return -ESTALE;
@@ -119,37 +165,6 @@ static bool needed(const struct ft_probe *p, bool link, int i)
 		return i == FT_LINK_STATE;
 	return i != FT_MAP_OWNERS && i != FT_MAP_WALKED && i != FT_MAP_SCANS &&
 	       i != FT_MAP_PORTS_USED;
-}
-
-/* Sizes that readers rely on; a map of the right name and another shape is not ours. */
-static bool fits(int fd, enum ft_map map)
-{
-	static const uint32_t size[FT_NMAPS] = {
-		[FT_MAP_FLOWS] = sizeof(struct ft_flow),
-		[FT_MAP_STATS] = sizeof(struct ft_hop_stats),
-		[FT_MAP_TOTALS] = sizeof(struct ft_totals),
-		[FT_MAP_LISTENERS] = sizeof(struct ft_listener),
-		[FT_MAP_PORTS] = sizeof(struct ft_port),
-		[FT_MAP_CANDIDATES] = sizeof(struct ft_candidate),
-		[FT_MAP_META] = sizeof(struct ft_meta),
-		[FT_MAP_HOPS] = sizeof(struct ft_hop_def),
-		[FT_MAP_HISTORY] = sizeof(struct ft_sample),
-		[FT_MAP_RULES] = 2 * sizeof(struct ft_rules),
-		[FT_MAP_CONTROL] = sizeof(struct ft_control),
-		[FT_MAP_WALKED] = sizeof(uint32_t),
-		[FT_MAP_SCANS] = sizeof(struct ft_hop_scan),
-		[FT_MAP_SCAN] = sizeof(struct ft_scan),
-		[FT_MAP_LIMITS] = sizeof(struct ft_hop_limits),
-		[FT_MAP_SPACES] = sizeof(struct ft_space),
-		[FT_MAP_PORTS_USED] = sizeof(struct ft_ports_used),
-		[FT_MAP_PAIRINGS] = sizeof(struct ft_hop_pairs),
-		[FT_MAP_PAIR_LOSS] = sizeof(struct ft_pair_totals),
-	};
-	struct bpf_map_info info = {0};
-	uint32_t len = sizeof(info);
-
-	return !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-	       (!size[map] || info.value_size == size[map]);
 }
 
 static int adopt_objects(struct ft_probe *p, const char *dir, bool reads, char *why, size_t why_len)

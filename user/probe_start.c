@@ -66,7 +66,7 @@ static int fill_with_owners(struct ft_probe *p, const int *nsfd, size_t n)
 	int err = ft_probe_dump(p, nsfd, n, &row, &nrows);
 
 	if (!err)
-		err = ft_owners_scan(&owners);
+		err = ft_probe_owners(p, &owners);
 	if (!err)
 		err = put_owners(p, row, nrows, &owners);
 	if (!err)

@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "netns.h"
+#include "owner.h"
 #include "probe_internal.h"
 
 int ft_probe_get_control(const struct ft_probe *p, struct ft_control *ret)
@@ -28,7 +29,7 @@ int ft_probe_set_control(const struct ft_probe *p, const struct ft_control *c)
 }
 
 struct rows {
-	struct ft_sock_row *row;
+	void *row;
 	size_t bytes, size;
 };
 
@@ -120,7 +121,7 @@ static int walk_all(struct walk *w, const int *nsfd, size_t n)
 			       "cannot enter other network namespaces (needs CAP_SYS_ADMIN): "
 			       "flows that were open there before are not known");
 		said = true;
-		err = i ? 0 : walk_here(w);
+		err = 0;
 	}
 	return err;
 }
@@ -147,7 +148,19 @@ int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft
 		return err;
 	}
 	*ret = rows.row;
-	*ret_rows = rows.bytes / sizeof(*rows.row);
+	*ret_rows = rows.bytes / sizeof(struct ft_sock_row);
+	return 0;
+}
+
+int ft_probe_owners(const struct ft_probe *p, struct ft_owners *ret)
+{
+	struct rows rows = {0};
+
+	if (p->link[FT_LINK_HOLDERS] < 0 || read_iterator(p->link[FT_LINK_HOLDERS], &rows)) {
+		free(rows.row);
+		return ft_owners_scan(ret);
+	}
+	ft_owners_take(rows.row, rows.bytes / sizeof(*ret->row), ret);
 	return 0;
 }
 
@@ -183,13 +196,11 @@ static int begin_scan(struct ft_probe *p, struct ft_control *control)
 }
 
 /* Only where the walk has been may ft_sweep conclude from what it did not meet. */
-static int scan_namespace(struct ft_probe *p, int nsfd, uint32_t inode, bool own, uint32_t number)
+static int scan_namespace(struct ft_probe *p, int nsfd, uint32_t inode, uint32_t number)
 {
 	struct walk w = {p->link[FT_LINK_WALK], NULL};
 	int err = ft_netns_run(nsfd, walk_here, &w);
 
-	if (err == -EPERM && own) /* no need to enter it */
-		err = walk_here(&w);
 	if (!err)
 		bpf_map_update_elem(p->map[FT_MAP_WALKED], &inode, &number, BPF_ANY);
 	return err == -EPERM ? 0 : err;
@@ -205,7 +216,7 @@ int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, si
 		return -EOPNOTSUPP;
 	err = begin_scan(p, &control);
 	for (size_t i = 0; !err && i < n; i++)
-		err = scan_namespace(p, nsfd[i], inode[i], !i, control.audit);
+		err = scan_namespace(p, nsfd[i], inode[i], control.audit);
 	if (!err && sweep)
 		err = read_iterator(p->link[FT_LINK_SWEEP], NULL);
 	control.scanning = 0;

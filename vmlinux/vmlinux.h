@@ -43,6 +43,7 @@ struct in6_addr {
 
 /* include/linux/fs.h, include/linux/net.h */
 struct inode {
+	__u16 i_mode;
 	unsigned long i_ino;
 };
 
@@ -71,9 +72,14 @@ typedef struct {
 	int owned; /* 1: a process holds lock_sock(); 0: softirq work, or BH is off */
 } socket_lock_t;
 
+struct sk_buff_head {
+	__u32 qlen;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
+	struct sk_buff_head sk_receive_queue;
 	int sk_err;
 	__u16 sk_protocol; /* a plain u16 since 5.6; MPTCP is 262 */
 	struct socket *sk_socket;
@@ -161,6 +167,13 @@ struct bpf_iter_meta {
 struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
 	struct sock_common *sk_common;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct bpf_iter__bpf_map_elem {

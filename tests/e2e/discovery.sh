@@ -65,3 +65,23 @@ request 8080 300
 settle
 equal "and counts with them" "$(hops '[.hops[] | select(.side == "accept" and .port == "8080")][0].opened')" \
 	$(($(nginx_accepts web) - before))
+stop "$AGENT"
+
+# the service has three capabilities: too few to read other processes' /proc/PID/fd
+real=$FT
+cat >"$W/three" <<TEXT
+#!/bin/sh
+exec nsenter --net="$NS" setpriv "--bounding-set=-all,+bpf,+perfmon,+net_admin" --inh-caps=-all "$real" "\$@"
+TEXT
+chmod +x "$W/three"
+FT=$W/three
+rm -f "$PROM"
+agent -c "$W/none.conf" --netns own
+FT=$real
+equal "with three capabilities too, who listened before is known" \
+	"$(hops '[.hops[] | select(.side == "accept") | .process] | sort | join(" ")')" "late node web"
+request 8080
+holds "and so is who connects" until_true 3 has '.side == "connect" and .process == "web"'
+holds "and the edges" jq -e \
+	"[.edges[] | .from + \" \" + .to] | contains([\"$front $upstream\", \"$upstream $app\"])" \
+	"$W/hops.json"

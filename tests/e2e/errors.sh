@@ -100,7 +100,7 @@ instead() { # WHAT COMMAND...
 	pid=$PID
 	until_true 15 test -s "$PROM" || bad "$what: it counts" "$(tail -n 2 "$W/out")"
 	says "$what: it says what it does" "$W/out" 'cannot load the tracepoint.*by sockops instead'
-	inside "$CONNGEN" -n 1000 -p 20000 >/dev/null
+	inside "$CONNGEN" -n 1000 -p 20003 >/dev/null # sockops sees no namespaces: a port of our own
 	holds "$what: it counts what is made from then on" until_true 5 grep -q \
 		'^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
 	stop "$pid"
@@ -116,6 +116,27 @@ fi
 instead "no BTF" unshare --mount "$W/over_sys" /sys/kernel/btf nothing ''
 "${nobody[@]}" "$W/fantail" check -c "$conf" >"$W/out" 2>&1
 says "check names what is missing" "$W/out" 'CAP_BPF'
+
+# --- a namespace that may not be entered ---
+cat >"$W/scan.conf" <<TEXT
+interval = "100ms";
+scan = "100ms";
+hops = ( { name = "srv"; accept = "20000"; } );
+TEXT
+start setpriv "--bounding-set=-all,+bpf,+perfmon,+net_admin" --inh-caps=-all \
+	"$FT" agent -c "$W/scan.conf" --netns "$NS" --textfile "$PROM" >"$W/agent.log" 2>&1
+AGENT=$PID
+until_true 15 answers || die "the agent starts" "$(tail -n 3 "$W/agent.log")"
+hold -n 5 -p 20000
+settle
+sleep 2 # twelve scans and more: the last of them has swept
+equal "without CAP_SYS_ADMIN scans take nothing for gone that they cannot see" \
+	"$(hops 'hop("srv").active')" 5
+says "and it is said" "$W/agent.log" 'cannot enter other network namespaces'
+no_loss
+release
+stop "$AGENT"
+rm -f "$PROM"
 
 # --- no bpffs: a private mount namespace without it ---
 cat >"$W/without_bpffs" <<'TEXT'
