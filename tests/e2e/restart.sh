@@ -27,7 +27,7 @@ make_netns
 agent -c "$W/fantail.conf" --netns "$NS"
 born=$(metric fantail_start_time_seconds)
 
-storm=$(storm_size 2500000)
+storm=$(storm_size 1500000)
 start_inside "$CONNGEN" -n "$storm" -t 2 -p 20000 -m mixed >"$W/conngen"
 storm_pid=$PID
 until_true 20 at_least $((storm / 125)) || die "the storm begins" "$(opened) opened"
