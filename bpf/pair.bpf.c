@@ -53,14 +53,36 @@ static __always_inline struct where where_is(const struct sock *sk)
 	return w;
 }
 
+/* The local port is 0 while connecting, and skc_num is 0 again at CLOSE. */
+static __always_inline struct where where_was(struct sock *sk)
+{
+	struct where w = where_is(sk);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (tp)
+		w.lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	return w;
+}
+
 /* Payload that was taken from the socket. A FIN has a sequence number, but is no byte. */
 static __always_inline __u64 payload_read(const struct sock *sk, const struct tcp_sock *tp)
 {
 	__u32 unread = tp->rcv_nxt - tp->copied_seq;
 	__u32 state = sk->__sk_common.skc_state;
-	bool fin = state == FT_CLOSE_WAIT || state == FT_LAST_ACK || state == FT_CLOSING;
+	bool fin = state == FT_CLOSE_WAIT || state == FT_LAST_ACK || state == FT_CLOSING ||
+		   state == FT_CLOSE;
 
 	return tp->bytes_received - unread - (fin && !unread);
+}
+
+/* A connection whose two ends have both said FIN is over for the kernel, but its process may still
+ * have the last bytes to read. (One that closes without reading them has emptied the queue; after
+ * a reset few programs read on.) */
+static __always_inline bool bytes_left(struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return tp && !sk->sk_err && sk->sk_receive_queue.qlen && tp->rcv_nxt - tp->copied_seq > 1;
 }
 
 /* owned: a process reads; else the kernel reads for itself (strparser, in softirq). */
@@ -69,10 +91,12 @@ int BPF_PROG(ft_pair_read, struct sock *sk)
 {
 	struct tcp_sock *tp;
 	struct where w;
+	bool over;
 
 	if (!is_tcp(sk) || !sk->sk_lock.owned)
 		return 0;
-	w = where_is(sk);
+	over = sk->__sk_common.skc_state == FT_CLOSE;
+	w = over ? where_was(sk) : where_is(sk);
 	if (!may_pair(&w))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
@@ -80,6 +104,8 @@ int BPF_PROG(ft_pair_read, struct sock *sk)
 		return 0;
 	w.seen_ns = tp->tcp_mstamp * 1000;
 	on_read(&w, payload_read(sk, tp));
+	if (over && !bytes_left(sk))
+		flow_ended(w.key);
 	return 0;
 }
 
@@ -199,17 +225,6 @@ int ft_pair_page_out(void *ctx)
 	return left(ctx);
 }
 
-/* The local port is 0 while connecting, and skc_num is 0 again at CLOSE. */
-static __always_inline struct where where_was(struct sock *sk)
-{
-	struct where w = where_is(sk);
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-
-	if (tp)
-		w.lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-	return w;
-}
-
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ft_pair_state, struct sock *sk, int old, int new)
 {
@@ -220,10 +235,10 @@ int BPF_PROG(ft_pair_state, struct sock *sk, int old, int new)
 	w = where_was(sk);
 	if (!may_pair(&w))
 		return 0;
-	if (new == FT_CLOSE)
-		flow_ended(w.key);
-	else
+	if (new == FT_SYN_SENT)
 		on_connect(&w);
+	else if (!bytes_left(sk))
+		flow_ended(w.key);
 	return 0;
 }
 
@@ -235,7 +250,7 @@ int BPF_PROG(ft_pair_again, struct sock *sk, int old, int new)
 	if (new != FT_CLOSE || !is_tcp(sk))
 		return 0;
 	w = where_was(sk);
-	if (may_pair(&w))
+	if (may_pair(&w) && !bytes_left(sk))
 		flow_ended(w.key);
 	return 0;
 }

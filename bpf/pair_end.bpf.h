@@ -60,7 +60,7 @@ static __always_inline void keep_closed(const struct ft_pair_flow *f)
 		lose(FT_PAIR_LOSS_CLOSED_FULL);
 }
 
-static __always_inline void flow_ended(__u64 key)
+static __noinline void flow_ended(__u64 key)
 {
 	struct ft_pair_flow *f = bpf_map_lookup_elem(&ft_pair_flows, &key);
 

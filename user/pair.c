@@ -212,6 +212,21 @@ static enum ft_pair_rule best_rule(const struct ft_pair_evidence *e)
 	return best;
 }
 
+/* Whether no rule's way forth is borne out by the way back, though there are many: threads that
+ * take turns with each other's work have a way back that looks clean, and is wrong. */
+static bool contradicted(const struct ft_pair_evidence *e)
+{
+	uint64_t most = 0;
+
+	for (int rule = 0; rule < FT_PAIR_BACK; rule++) {
+		if (ratio(e->both[rule], e->forward[rule]) >= FT_PAIR_BORNE_OUT_FROM)
+			return false;
+		if (e->forward[rule] > most)
+			most = e->forward[rule];
+	}
+	return most >= FT_PAIR_WINDOW_EDGES;
+}
+
 /* The share of hand-overs back that leave no doubt; 0 when too many do for that to count. */
 static double unambiguous(const struct ft_pair_evidence *e)
 {
@@ -219,7 +234,7 @@ static double unambiguous(const struct ft_pair_evidence *e)
 	double unhanded = ratio(e->unhanded, e->handed + e->unhanded);
 
 	if (e->back < FT_PAIR_WINDOW_EDGES || !(ambiguous < FT_PAIR_AMBIGUOUS_TO) ||
-	    !(unhanded < FT_PAIR_AMBIGUOUS_TO))
+	    !(unhanded < FT_PAIR_AMBIGUOUS_TO) || contradicted(e))
 		return 0;
 	return 1 - ambiguous - unhanded;
 }

@@ -116,6 +116,8 @@ enum ft_pair_class {
 #define FT_PAIR_SIGNATURE_FROM 0.90
 /* Up to so much ambiguity the way back needs no way forth. */
 #define FT_PAIR_AMBIGUOUS_TO 0.01
+/* and at least so much of some way forth has to be borne out by it, where there is one */
+#define FT_PAIR_BORNE_OUT_FROM 0.4
 
 /* Byte signatures of one fork's closed flows. */
 struct ft_pair_signatures {

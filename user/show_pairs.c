@@ -62,6 +62,19 @@ static uint64_t writes(const struct ft_pair_edge_row *e, const struct ft_pair_fl
 	return n;
 }
 
+/* Likewise: while one pair keeps talking, only its flows know when it last did. */
+static uint64_t last_ns(const struct ft_pair_edge_row *e, const struct ft_pair_flow *a,
+			const struct ft_pair_flow *b)
+{
+	uint64_t last = e->edge.last_ns;
+
+	if (a->partner.id == e->key.b && a->last_ns > last)
+		last = a->last_ns;
+	if (b->partner.id == e->key.a && b->last_ns > last)
+		last = b->last_ns;
+	return last;
+}
+
 static bool told(const struct ft_report *r, const struct ft_pair_edge *e, int only)
 {
 	const struct ft_report_hop *h = ft_report_hop_at(r, e->hop);
@@ -103,7 +116,7 @@ static int print(const struct ft_options *o, const struct ft_probe *p, const str
 		v.b_id = e->key.b;
 		v.writes = writes(e, &pa, &pb);
 		v.first_ns = e->edge.first_ns;
-		v.last_ns = e->edge.last_ns;
+		v.last_ns = last_ns(e, &pa, &pb);
 		if (o->json && n++)
 			ft_buf_add(out, ",\n", 2);
 		if (o->json)

@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -24,17 +25,49 @@ static size_t nclosed, nmatches;
 static struct ft_pair_match *matches;
 static struct ft_pair_signatures signatures[FT_MAX_HOPS];
 static bool signing;
+static struct ft_pair_control plan;
 
 struct ft_probe_pair *kit_pairing_probe(void)
 {
 	return &probe;
 }
 
+static void empty(enum ft_pair_map map)
+{
+	uint64_t key[2];
+
+	while (!bpf_map_get_next_key(probe.map[map], NULL, key))
+		bpf_map_delete_elem(probe.map[map], key);
+}
+
+/* As after loading, but for the flows that counting knows. */
+static void begin_again(void)
+{
+	void *zero = calloc(probe.ncpus, sizeof(struct ft_pair_stats));
+
+	cr_assert(zero);
+	empty(FT_PAIR_MAP_FLOWS);
+	empty(FT_PAIR_MAP_EDGES);
+	empty(FT_PAIR_MAP_THREADS);
+	empty(FT_PAIR_MAP_CLOSED);
+	for (uint32_t hop = 0; hop < FT_MAX_HOPS; hop++)
+		bpf_map_update_elem(probe.map[FT_PAIR_MAP_STATS], &hop, zero, BPF_ANY);
+	bpf_map_update_elem(probe.map[FT_PAIR_MAP_TOTALS], &(uint32_t){0}, zero, BPF_ANY);
+	free(zero);
+	free(probe.suspect);
+	probe.suspect = NULL;
+	probe.nsuspect = 0;
+	probe.missed_close = 0;
+	memset(ended, 0, sizeof(ended));
+	signing = false;
+	nclosed = nmatches = 0;
+	cr_assert_eq(ft_probe_pair_set(&probe, &plan), 0);
+}
+
 void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o)
 {
 	static struct ft_hop_def def[FT_MAX_HOPS];
 	static struct ft_rules rules;
-	static struct ft_pair_control plan;
 	static struct ft_config c;
 	struct ft_probe_pair_options po = o ? *o : (struct ft_probe_pair_options){0};
 	struct ft_buf errors = {0};
@@ -46,17 +79,29 @@ void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o)
 	cr_assert_eq(ft_config_parse(text, "hops", &c, &errors), 0);
 	cr_assert_eq(ft_config_compile(&c, def, &rules), 0);
 	cr_assert_gt(ft_pair_plan(def, c.nhops, &rules, &plan, NULL), 0, "nothing to pair");
-	cr_assert_eq(ft_probe_pair_load(&probe,
-					kit_probe(FT_SOURCE_TRACEPOINT)->map[FT_MAP_FLOWS], &po,
-					why, sizeof(why)),
+	cr_assert_eq(ft_probe_pair_load(&probe, kit_probe(FT_SOURCE_TRACEPOINT)->map[FT_MAP_FLOWS],
+					&po, why, sizeof(why)),
 		     0, "%s", why);
-	cr_assert_eq(ft_probe_pair_set(&probe, &plan), 0);
+	begin_again();
 }
 
 void kit_pairing(const char *hops, const struct ft_probe_pair_options *o)
 {
 	kit_count(KIT_TRACEPOINT, hops);
 	kit_pairing_attach(hops, o);
+}
+
+void kit_pairing_cases(const struct kit_case *c, size_t n)
+{
+	const struct rlimit files = {8192, 8192}; /* a case leaves its sockets open */
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	kit_pairing(KIT_RELAY, NULL);
+	for (size_t i = 0; i < n; i++) {
+		fprintf(stderr, "case: %s\n", c[i].name);
+		begin_again();
+		c[i].run();
+	}
 }
 
 void kit_pairing_detach(void)
@@ -73,7 +118,7 @@ void kit_pairing_end(void)
 
 /* --- connections --- */
 
-static struct kit_pair connection(const char *addr, uint16_t port)
+int kit_listener(const char *addr, uint16_t port)
 {
 	static struct {
 		char addr[48];
@@ -91,17 +136,17 @@ static struct kit_pair connection(const char *addr, uint16_t port)
 		listener[i].port = port;
 		strcpy(listener[i].addr, addr);
 	}
-	return kit_pair(listener[i].fd, addr, port);
+	return listener[i].fd;
 }
 
 struct kit_pair kit_front_at(const char *addr)
 {
-	return connection(addr, 8001);
+	return kit_pair(kit_listener(addr, 8001), addr, 8001);
 }
 
 struct kit_pair kit_back_at(const char *addr)
 {
-	return connection(addr, 8002);
+	return kit_pair(kit_listener(addr, 8002), addr, 8002);
 }
 
 struct kit_pair kit_front(void)
@@ -345,6 +390,15 @@ void kit_expect_evidence(int a, int b, unsigned int pattern)
 	e = edge(a, b);
 	got = e ? ft_pair_pattern(&e->edge) : 0;
 	cr_assert_eq(got, pattern, "evidence %#x, expected %#x", got, pattern);
+}
+
+bool kit_holds(int a, int b, enum ft_pair_rule rule)
+{
+	const struct ft_pair_edge_row *e;
+
+	kit_pairs();
+	e = edge(a, b);
+	return e && ft_pair_holds(ft_pair_pattern(&e->edge), rule);
 }
 
 void kit_expect_writes(int a, int b, uint64_t writes)

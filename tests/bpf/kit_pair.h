@@ -21,6 +21,22 @@
 #define KIT_BACK  (FT_PAIR_REV_LAST | FT_PAIR_REV_FIFO | FT_PAIR_REV_ALONE)
 #define KIT_FORTH FT_PAIR_FW_ANY
 
+/*
+ * Most of a test's time goes into loading the programs. So tests of a kind are cases of one: each
+ * begins with empty tables and counters, and with connections of its own. What is said of a
+ * failure names the case.
+ */
+struct kit_case {
+	const char *name;
+	void (*run)(void);
+};
+#define KIT_CASE(fn)                                                                               \
+	{                                                                                          \
+#fn, fn                                                                            \
+	}
+/* Count and pair the hops of KIT_RELAY, and run these. */
+void kit_pairing_cases(const struct kit_case *c, size_t n);
+
 /* Count and pair; o may be NULL. kit_pairing_attach alone: after kit_load and the like. */
 void kit_pairing(const char *hops, const struct ft_probe_pair_options *o);
 void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o);
@@ -32,6 +48,7 @@ struct ft_probe_pair *kit_pairing_probe(void);
 
 /* A client and the relay's end of its connection (server); the relay's end (client) and the
  * server. On 127.0.0.1, or on `addr`; the listeners are made when they are needed. */
+int kit_listener(const char *addr, uint16_t port);
 struct kit_pair kit_front(void);
 struct kit_pair kit_back(void);
 struct kit_pair kit_front_at(const char *addr);
@@ -77,6 +94,8 @@ unsigned int kit_pair_entries(enum ft_pair_map map);
 
 /* Between these two ends of the relay there is an edge with exactly this evidence; no edge: 0. */
 void kit_expect_evidence(int a, int b, unsigned int pattern);
+/* Whether what is there makes a pair by this rule. */
+bool kit_holds(int a, int b, enum ft_pair_rule rule);
 /* So many writes are known of it. */
 void kit_expect_writes(int a, int b, uint64_t writes);
 /* So many edges in the table, and so many that ended with this evidence. */

@@ -17,12 +17,11 @@ static void open_all(struct kit_pair *front, struct kit_pair *back, int n)
 	}
 }
 
-Test(pair, a_blocking_relay_gives_every_evidence)
+static void a_blocking_relay_gives_every_evidence(void)
 {
 	struct kit_pair front[3], back[3];
 	struct ft_pair_verdict v;
 
-	kit_pairing(KIT_RELAY, NULL);
 	open_all(front, back, 3);
 	for (int round = 0; round < 2; round++)
 		for (int i = 0; i < 3; i++)
@@ -39,12 +38,11 @@ Test(pair, a_blocking_relay_gives_every_evidence)
 	kit_expect_no_pair_loss();
 }
 
-Test(pair, an_event_loop_that_reads_others_while_it_connects_is_told_by_the_latch)
+static void an_event_loop_that_reads_others_while_it_connects_is_told_by_the_latch(void)
 {
 	struct kit_pair front[2], back[2];
 	struct ft_pair_verdict v;
 
-	kit_pairing(KIT_RELAY, NULL);
 	for (int i = 0; i < 2; i++)
 		front[i] = kit_front();
 	for (int i = 0; i < 2; i++) { /* the second client is read while the first connects */
@@ -67,15 +65,44 @@ Test(pair, an_event_loop_that_reads_others_while_it_connects_is_told_by_the_latc
 	v = kit_expect_verdict(KIT_OUT, FT_PAIR_EXACT, FT_PAIR_LATCH);
 	cr_assert_eq(v.agreement, 1);
 	cr_assert_eq(v.flows, 2);
-	cr_assert_eq(v.partners, 2); /* the mistaken edges are no partners */
+	cr_assert_eq(v.partners, 2);  /* the mistaken edges are no partners */
 	cr_assert_eq(v.mean_high, 2); /* but count for the upper bound: 4 edges, 2 clients */
 }
 
-Test(pair, a_latch_ends_with_the_first_answer)
+/* The same when both answers wait before either is passed on: nothing is unambiguous then, and the
+ * latch alone has it right. */
+static void a_latch_needs_no_answer_that_came_alone(void)
+{
+	struct kit_pair front[2], back[2];
+	struct ft_pair_verdict v;
+
+	for (int i = 0; i < 2; i++)
+		front[i] = kit_front();
+	for (int i = 0; i < 2; i++) {
+		kit_in(front[i], 100);
+		back[i] = kit_back();
+	}
+	kit_forth(back[1], 100);
+	kit_forth(back[0], 100);
+	kit_back_in(back[0], 100);
+	kit_back_in(back[1], 200);
+	kit_answer(front[1], 200);
+	kit_back_in(back[0], 100); /* the rest */
+	kit_answer(front[0], 200);
+	kit_expect_evidence(front[0].server, back[0].client, FT_PAIR_FW_LATCH | FT_PAIR_REV_LAST);
+	kit_expect_evidence(front[1].server, back[1].client,
+			    FT_PAIR_FW_LATCH | FT_PAIR_FW_LAST | FT_PAIR_REV_LAST);
+	v = kit_expect_verdict(KIT_OUT, FT_PAIR_EXACT, FT_PAIR_LATCH);
+	cr_assert_eq(v.flows, 2);
+	cr_assert_eq(v.partners, 2);
+	cr_assert_eq(v.max, 1);
+	cr_assert_eq(v.reuse_partners, 2);
+}
+
+static void a_latch_ends_with_the_first_answer(void)
 {
 	struct kit_pair front[3], back;
 
-	kit_pairing(KIT_RELAY, NULL);
 	for (int i = 0; i < 3; i++)
 		front[i] = kit_front();
 	kit_in(front[0], 100);
@@ -86,7 +113,8 @@ Test(pair, a_latch_ends_with_the_first_answer)
 	kit_forth(back, 50); /* a request in two pieces: still for the first */
 	kit_back_in(back, 200);
 	kit_answer(front[0], 200);
-	kit_expect_evidence(front[0].server, back.client, FT_PAIR_FW_LATCH | FT_PAIR_FW_FIFO | KIT_BACK);
+	kit_expect_evidence(front[0].server, back.client,
+			    FT_PAIR_FW_LATCH | FT_PAIR_FW_FIFO | KIT_BACK);
 	kit_expect_evidence(front[1].server, back.client, FT_PAIR_FW_LAST | FT_PAIR_FW_FIFO);
 	kit_exchange(front[2], back); /* kept alive, it serves another */
 	kit_expect_evidence(front[2].server, back.client, KIT_ALL);
@@ -126,13 +154,12 @@ static void batches(struct kit_pair *front, struct kit_pair *back, int n)
 		kit_answer(front[i], 20);
 }
 
-Test(pair, a_batch_of_128_is_told_by_its_order)
+static void a_batch_of_128_is_told_by_its_order(void)
 {
 	static struct kit_pair front[MOST], back[MOST];
 	struct ft_pair_verdict v;
 	const int n = FT_PAIR_QUEUE;
 
-	kit_pairing(KIT_RELAY, NULL);
 	batches(front, back, n);
 	/* n pairs; the last client that was read stands for each of the other n - 1 servers, the
 	 * last server for each other client */
@@ -154,12 +181,11 @@ Test(pair, a_batch_of_128_is_told_by_its_order)
 	kit_expect_no_pair_loss();
 }
 
-Test(pair, a_batch_beyond_128_is_counted_as_loss_and_no_pairs_are_claimed)
+static void a_batch_beyond_128_is_counted_as_loss_and_no_pairs_are_claimed(void)
 {
 	static struct kit_pair front[MOST], back[MOST];
 	struct ft_pair_verdict v;
 
-	kit_pairing(KIT_RELAY, NULL);
 	batches(front, back, MOST);
 	/* the first client and the first server of 129 were pushed out, all others move up */
 	kit_expect_pair_loss(FT_PAIR_LOSS_QUEUE_FULL, 2);
@@ -167,11 +193,10 @@ Test(pair, a_batch_beyond_128_is_counted_as_loss_and_no_pairs_are_claimed)
 	cr_assert_lt(v.confidence, 0.1);
 }
 
-Test(pair, a_relay_that_is_read_alike_in_both_directions_has_one_way_back)
+static void a_relay_that_is_read_alike_in_both_directions_has_one_way_back(void)
 {
 	struct kit_pair front[2], back[2];
 
-	kit_pairing(KIT_RELAY, NULL);
 	open_all(front, back, 2);
 	for (int i = 0; i < 2; i++) {
 		kit_in(front[i], 100);
@@ -187,11 +212,10 @@ Test(pair, a_relay_that_is_read_alike_in_both_directions_has_one_way_back)
 	cr_assert_eq(kit_pair_stats(KIT_OUT)->unhanded, 1); /* the first, when it was read */
 }
 
-Test(pair, an_answer_in_pieces_is_evidence_once)
+static void an_answer_in_pieces_is_evidence_once(void)
 {
 	struct kit_pair front, back;
 
-	kit_pairing(KIT_RELAY, NULL);
 	open_all(&front, &back, 1);
 	kit_in(front, 100);
 	for (int i = 0; i < 3; i++)
@@ -206,11 +230,10 @@ Test(pair, an_answer_in_pieces_is_evidence_once)
 	cr_assert_eq(kit_pair_stats(KIT_OUT)->back, 1);
 }
 
-Test(pair, a_server_that_speaks_first_is_paired_by_its_greeting_and_the_request)
+static void a_server_that_speaks_first_is_paired_by_its_greeting_and_the_request(void)
 {
 	struct kit_pair front, back;
 
-	kit_pairing(KIT_RELAY, NULL);
 	open_all(&front, &back, 1);
 	kit_back_in(back, 80);
 	kit_answer(front, 80);
@@ -237,7 +260,8 @@ Test(pair, every_door_to_the_writes_tells_the_same_or_says_why_not)
 		if (ft_probe_pair_load(&p, kit_probe(FT_SOURCE_TRACEPOINT)->map[FT_MAP_FLOWS], &o,
 				       why, sizeof(why))) {
 			cr_assert_neq(door, FT_PAIR_TRACEPOINT, "no door at all: %s", why);
-			cr_assert(strstr(why, "pairs are not available on this kernel: "), "%s", why);
+			cr_assert(strstr(why, "pairs are not available on this kernel: "), "%s",
+				  why);
 			cr_assert(strstr(why, "needs the tracepoint sock:sock_send_length"));
 			cr_assert_null(p.skeleton);
 			for (int i = 0; i < FT_NPAIR_MAPS; i++)
@@ -255,4 +279,21 @@ Test(pair, every_door_to_the_writes_tells_the_same_or_says_why_not)
 		kit_expect_no_pair_loss();
 		kit_pairing_detach();
 	}
+}
+
+Test(pair, rules)
+{
+	static const struct kit_case cases[] = {
+		KIT_CASE(a_blocking_relay_gives_every_evidence),
+		KIT_CASE(an_event_loop_that_reads_others_while_it_connects_is_told_by_the_latch),
+		KIT_CASE(a_latch_needs_no_answer_that_came_alone),
+		KIT_CASE(a_latch_ends_with_the_first_answer),
+		KIT_CASE(a_batch_of_128_is_told_by_its_order),
+		KIT_CASE(a_batch_beyond_128_is_counted_as_loss_and_no_pairs_are_claimed),
+		KIT_CASE(a_relay_that_is_read_alike_in_both_directions_has_one_way_back),
+		KIT_CASE(an_answer_in_pieces_is_evidence_once),
+		KIT_CASE(a_server_that_speaks_first_is_paired_by_its_greeting_and_the_request),
+	};
+
+	kit_pairing_cases(cases, sizeof(cases) / sizeof(cases[0]));
 }

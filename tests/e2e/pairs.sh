@@ -46,6 +46,10 @@ make_netns
 		server { listen 8081; location / { proxy_pass http://kept;
 			proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Client $connection; } }'
 }
+pair_programs() {
+	bpftool -j prog show | jq '[.[] | select((.name // "") | startswith("ft_pair"))] | length'
+}
+others=$(pair_programs) # of an agent that runs on this machine
 agent -c "$W/pairs.conf" --netns "$NS"
 holds "pairing has begun" becomes 0 hops 'hop("front").exchanges'
 equal "nothing is claimed of nothing" "$(paired new .)" null
@@ -101,11 +105,11 @@ exec 8>&-
 holds "they end with their clients" becomes 0 sh -c "'$FT' show pairs --json |
 	jq '[.pairs[].a | select(.hop == \"pool\")] | length'"
 
+holds "pairing loads its programs" test "$(pair_programs)" -gt "$others"
 stop "$AGENT"
 printf 'pairs = false;\n' >>"$W/pairs.conf"
 agent -c "$W/pairs.conf" --netns "$NS"
-equal "pairs = false loads none of the programs" "$(bpftool -j prog show | jq '[.[] |
-	select((.name // "") | startswith("ft_pair"))] | length')" 0
+equal "pairs = false loads none of the programs" "$(pair_programs)" "$others"
 "$FT" show pairs >"$W/none" 2>&1
 equal "show pairs says so" "$?" 69
 equal "and nothing is known" "$(hops 'hop("front").exchanges')" null
