@@ -2,6 +2,7 @@
 /* fantail agent: the one process per host that keeps the counters, audits them, and writes the
  * textfile. Writing may fail for as long as it likes; counting goes on. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,10 @@
 #include "sink.h"
 #include "view.h"
 
+/* Loading leaves holes of megabytes in the heap, and what is allocated and freed every second wanders
+ * through them: given back once a minute, the agent stays as small as it is. */
+#define TRIM_NS (60 * 1000000000ULL)
+
 struct agent {
 	const struct ft_options *options;
 	const char *pins;
@@ -29,7 +34,7 @@ struct agent {
 	struct ft_report report;
 	struct ft_buf text;
 	struct ft_view_agent facts;
-	uint64_t next_write_ns;
+	uint64_t next_write_ns, next_trim_ns;
 	uint32_t tick_ms;
 	bool failing; /* the last write failed: say so once */
 	bool keep;    /* at the end: the kernel goes on counting */
@@ -136,6 +141,10 @@ static void tick(struct agent *a)
 		return;
 	write_textfile(a);
 	a->next_write_ns = now + a->counting.config.interval_ms * 1000000ULL;
+	if (now >= a->next_trim_ns) {
+		malloc_trim(0);
+		a->next_trim_ns = now + TRIM_NS;
+	}
 }
 
 /* One second or less, so that the interval is a whole number of ticks. */

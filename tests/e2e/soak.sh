@@ -36,11 +36,11 @@ made=0
 churn() { # for a minute
 	local until=$((SECONDS + 60))
 	while [ $SECONDS -lt $until ]; do
-		inside "$CONNGEN" -n 2000 -t 2 -p 20000 -m mixed >"$W/conngen" || die "conngen makes what it should"
+		inside "$CONNGEN" -n 1000 -t 2 -p 20000 -m mixed >"$W/conngen" || die "conngen makes what it should"
 		made=$((made + $(jq .made "$W/conngen")))
-		inside ab -q -k -n 500 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
-		inside ab -q -n 200 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
-		sleep 0.5
+		inside ab -q -k -n 300 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
+		inside ab -q -n 100 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab runs"
+		sleep 1
 	done
 }
 
