@@ -222,7 +222,7 @@ struct ft_meta {
 	__u32 pid; /* the agent */
 	__u32 interval_ms;
 	__u32 no_rule_slot; /* hops that discovery found and that found no room */
-	__u32 pad;
+	__u32 undiscovered; /* connects to destinations that had no hop yet; saturated */
 	char version[32];
 	char cgroup[FT_TEXT_LEN]; /* source sockops: the cgroup directory */
 };

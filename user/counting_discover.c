@@ -199,6 +199,7 @@ int ft_counting_discover_all(struct ft_counting *c)
 
 struct look {
 	struct seen seen;
+	uint64_t connects; /* without a hop */
 	bool unknown_owner;
 };
 
@@ -217,6 +218,7 @@ static int see_candidate(void *ctx, const struct ft_candidate_key *key,
 {
 	struct look *look = ctx;
 
+	look->connects += candidate->count;
 	return add_connect(&look->seen, candidate->raddr, key->port, key->comm,
 			   candidate->count > 1000000 ? 1000000 : candidate->count);
 }
@@ -231,6 +233,7 @@ int ft_counting_discover_new(struct ft_counting *c)
 	if (!err)
 		err = merge(c, &look.seen);
 	seen_close(&look.seen);
+	ft_probe_add_undiscovered(&c->probe, look.connects);
 	return err > 0 ? ft_counting_apply(c) : err;
 }
 

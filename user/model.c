@@ -311,6 +311,7 @@ static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 		r->loss_total += s->totals.loss[i];
 	}
 	r->rescued = s->totals.rescued;
+	r->undiscovered = s->undiscovered;
 	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
 		r->pair_loss[i] = s->pair_loss.loss[i];
 }

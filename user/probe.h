@@ -141,6 +141,8 @@ int ft_probe_drop_ports(struct ft_probe *p, const struct ft_ports_key *key);
 /* Read the counters: O(hops), not O(flows). peers[] is left FT_PEERS_UNKNOWN. */
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
 
+/* So many more connects had a destination that was no hop yet. */
+void ft_probe_add_undiscovered(struct ft_probe *p, uint64_t connects);
 /* So many hops that discovery found have no room (loss no_rule_slot). */
 void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops);
 

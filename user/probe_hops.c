@@ -143,6 +143,17 @@ enum ft_phase ft_probe_phase(const struct ft_probe *p)
 	return ft_probe_get_control(p, &control) ? FT_PHASE_OFF : control.phase;
 }
 
+void ft_probe_add_undiscovered(struct ft_probe *p, uint64_t connects)
+{
+	uint64_t sum = p->meta.undiscovered + connects;
+	uint32_t zero = 0;
+
+	if (!connects)
+		return;
+	p->meta.undiscovered = sum < UINT32_MAX ? sum : UINT32_MAX;
+	bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY);
+}
+
 void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops)
 {
 	uint32_t zero = 0;

@@ -73,12 +73,15 @@ int ft_probe_get_hops(const struct ft_probe *p, struct ft_hop_def def[FT_MAX_HOP
 }
 
 /* Counted by user space, so it is not among the kernel's counters. */
-static uint32_t no_rule_slot(const struct ft_probe *p)
+static void read_meta(const struct ft_probe *p, struct ft_snapshot *ret)
 {
 	struct ft_meta meta;
 	uint32_t zero = 0;
 
-	return bpf_map_lookup_elem(p->map[FT_MAP_META], &zero, &meta) ? 0 : meta.no_rule_slot;
+	if (bpf_map_lookup_elem(p->map[FT_MAP_META], &zero, &meta))
+		return;
+	ret->totals.loss[FT_LOSS_NO_RULE_SLOT] += meta.no_rule_slot;
+	ret->undiscovered = meta.undiscovered;
 }
 
 /* A scan that ends meanwhile gives the half that we read to the next one, seconds later. */
@@ -137,7 +140,7 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 	}
 	if (!err)
 		err = add_percpu(p, FT_MAP_TOTALS, 0, &ret->totals, sizeof(ret->totals), scratch);
-	ret->totals.loss[FT_LOSS_NO_RULE_SLOT] += no_rule_slot(p);
+	read_meta(p, ret);
 	if (!err)
 		err = read_scan(p, ret);
 	add_repairs(ret);

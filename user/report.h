@@ -83,6 +83,7 @@ struct ft_report {
 	uint64_t loss[FT_NLOSS];
 	uint64_t loss_total;
 	uint64_t rescued;
+	uint64_t undiscovered; /* connects before their destination was a hop */
 	uint64_t pair_loss[FT_NPAIR_LOSS]; /* what pairing had no room for, or missed */
 	bool scanned; /* false: no scan has ended yet, or the source has none */
 	double scan_seconds, scan_period_seconds, scan_age_seconds;

@@ -225,6 +225,8 @@ char *ft_snapshot_to_json(const struct ft_snapshot *s)
 			 hops_to_json(s), "scan", scan(&s->scan), "pair_loss",
 			 numbers(s->pair_loss.loss, FT_NPAIR_LOSS), "totals", "loss", losses(t),
 			 "rescued", number(t->rescued));
+	if (root && s->undiscovered)
+		json_object_set_new(root, "undiscovered", number(s->undiscovered));
 	ret = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return ret;

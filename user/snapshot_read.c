@@ -237,6 +237,8 @@ static void read_root(struct reader *rd, const json_t *root, struct ft_snapshot 
 	get_scan(rd, json_object_get(root, "scan"), &s->scan);
 	get_numbers(rd, root, "pair_loss", s->pair_loss.loss, FT_NPAIR_LOSS);
 	get_losses(rd, json_object_get(totals, "loss"), &s->totals);
+	if (json_object_get(root, "undiscovered"))
+		s->undiscovered = get(rd, root, "undiscovered", UINT32_MAX);
 	s->totals.rescued = get(rd, totals, "rescued", INT64_MAX);
 }
 

@@ -365,11 +365,12 @@ static json_t *body(const struct ft_report *r, enum ft_show what, int only)
 	if (what == FT_SHOW_EDGES)
 		return json_pack("{s:o}", "edges", edges(r, only));
 	if (what == FT_SHOW_LOSS)
-		return json_pack("{s:o,s:o,s:o,s:{s:o,s:o}}", "loss",
+		return json_pack("{s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "loss",
 				 named(r->loss, ft_loss_name, FT_NLOSS), "pair_loss",
 				 named(r->pair_loss, ft_pair_loss_name, FT_NPAIR_LOSS), "rescued",
-				 number(r->rescued), "table", "entries", number(r->table_entries),
-				 "max", number(r->max_flows));
+				 number(r->rescued), "undiscovered", number(r->undiscovered),
+				 "table", "entries", number(r->table_entries), "max",
+				 number(r->max_flows));
 	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "hops", hops(r, only), "edges", edges(r, only),
 			 "loss", named(r->loss, ft_loss_name, FT_NLOSS), "drift", drift(r, only),
 			 "scan", scan(r));

@@ -528,6 +528,11 @@ static void show_loss(const struct ft_report *r, struct ft_buf *out)
 		      "rescued: %llu transitions that the second program accounted; nothing was "
 		      "lost by them\n",
 		      (unsigned long long)r->rescued);
+	if (r->undiscovered)
+		ft_buf_printf(out,
+			      "undiscovered: %llu connects before their destination was a hop; of "
+			      "them those count that were open a second later\n",
+			      (unsigned long long)r->undiscovered);
 	ft_buf_printf(out, "flow table: %llu entries of at most %u\n",
 		      (unsigned long long)r->table_entries, r->max_flows);
 }

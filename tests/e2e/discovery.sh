@@ -27,6 +27,7 @@ holds "a listener and its owner are found" until_true 3 has '.side == "accept" a
 holds "the second one too" until_true 3 has '.side == "accept" and .process == "node"'
 request 8080
 holds "a destination and its owner are found" until_true 3 has '.side == "connect" and .process == "web"'
+holds "connects from before it was a hop are named" test "$(show loss | jq .undiscovered)" -gt 0
 request 8080
 settle
 front=$(hops '[.hops[] | select(.side == "accept" and .process == "web")][0].name')

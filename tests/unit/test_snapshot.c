@@ -61,6 +61,7 @@ static void fill(struct ft_snapshot *s)
 		.nhops = 2,
 		.peers = {7, FT_PEERS_UNKNOWN},
 		.totals = {.rescued = 5},
+		.undiscovered = 6,
 		.scan = {.number = 21,
 			 .mono_ns = 22,
 			 .duration_ns = 23,
@@ -129,6 +130,7 @@ Test(snapshot, what_was_written_is_read_back)
 	cr_assert_eq(memcmp(&one.limits, &two.limits, sizeof(one.limits)), 0);
 	cr_assert_eq(memcmp(&one.pairs, &two.pairs, sizeof(one.pairs)), 0);
 	cr_assert_eq(memcmp(&one.pair_loss, &two.pair_loss, sizeof(one.pair_loss)), 0);
+	cr_assert_eq(two.undiscovered, 6);
 }
 
 Test(snapshot, sixty_four_hops_are_read_back)
