@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -114,15 +115,39 @@ static enum status check_namespaces(const struct ft_options *o, struct result *r
 	return CHECK_WARN;
 }
 
+static bool older_than(unsigned int major, unsigned int minor, struct utsname *ret)
+{
+	unsigned int is_major = 0, is_minor = 0;
+
+	uname(ret);
+	sscanf(ret->release, "%u.%u", &is_major, &is_minor);
+	return is_major < major || (is_major == major && is_minor < minor);
+}
+
+/* Before 5.11 maps count as locked memory. */
+static enum status check_memlock(const struct ft_options *o, struct result *r)
+{
+	struct rlimit limit;
+	struct utsname u;
+
+	(void)o;
+	if (!older_than(5, 11, &u) || capable(CAP_SYS_RESOURCE) ||
+	    getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY) {
+		SAY(r, "memory for maps is not limited");
+		return CHECK_OK;
+	}
+	SAY(r, "kernel %s counts maps as locked memory, of which there may be %llu KiB", u.release,
+	    (unsigned long long)limit.rlim_cur / 1024);
+	REMEDY(r, "LimitMEMLOCK=infinity in the unit, or: ulimit -l unlimited");
+	return CHECK_FAIL;
+}
+
 static enum status check_kernel(const struct ft_options *o, struct result *r)
 {
 	struct utsname u;
-	unsigned int major = 0, minor = 0;
 
 	(void)o;
-	uname(&u);
-	sscanf(u.release, "%u.%u", &major, &minor);
-	if (major < 5 || (major == 5 && minor < 10)) {
+	if (older_than(5, 10, &u)) {
 		SAY(r, "kernel %s is older than 5.10", u.release);
 		REMEDY(r, "run a kernel from 5.10 on");
 		return CHECK_FAIL;
@@ -309,6 +334,7 @@ static const struct {
 	{"privileges", check_privileges, FT_EXIT_PERMISSION, true},
 	{"btf", check_btf, FT_EXIT_UNAVAILABLE, true},
 	{"cgroup2", check_cgroup2, FT_EXIT_UNAVAILABLE, true},
+	{"memlock", check_memlock, FT_EXIT_PERMISSION, true},
 	{"seccomp", check_seccomp, FT_EXIT_PERMISSION, true},
 	{"lockdown", check_lockdown, FT_EXIT_UNAVAILABLE, false},
 	{"namespaces", check_namespaces, FT_EXIT_PERMISSION, false},

@@ -23,8 +23,8 @@
 #include "sink.h"
 #include "view.h"
 
-/* Loading leaves holes of megabytes in the heap, and what is allocated and freed every second wanders
- * through them: given back once a minute, the agent stays as small as it is. */
+/* Loading leaves holes of megabytes in the heap, and what is allocated and freed every second
+ * wanders through them: given back once a minute, the agent stays as small as it is. */
 #define TRIM_NS (60 * 1000000000ULL)
 
 struct agent {
@@ -253,7 +253,12 @@ static int lock(void)
 
 	if (!err)
 		return 0;
-	if (err == -EBUSY)
+	if (err == -EBUSY && !pid)
+		ft_log(FT_LOG_ERROR,
+		       "another agent is running, or about to (it holds %s). One per host is "
+		       "enough",
+		       FT_LOCK_FILE);
+	else if (err == -EBUSY)
 		ft_log(FT_LOG_ERROR,
 		       "another agent is running (pid %d). One per host is enough; stop it "
 		       "first: kill %d",

@@ -77,6 +77,9 @@ fails 77 "root in a user namespace" 'user namespace.*--privileged' \
 
 # --- the kernel ---
 fails 69 "a kernel before 5.10" 'kernel 2.6.* older than 5.10' setarch --uname-2.6 "$FT" check -c "$conf"
+setarch --uname-2.6 setpriv --bounding-set=-sys_resource --inh-caps=-all \
+	bash -c 'ulimit -l 64 && exec "$@"' limited "$FT" check -c "$conf" >"$W/out" 2>&1
+says "an old kernel and little memory that may be locked" "$W/out" 'fail  memlock: .* 64 KiB'
 cat >"$W/over_sys" <<'TEXT'
 #!/bin/sh
 # over_sys DIRECTORY FILE TEXT COMMAND... - with DIRECTORY hidden behind one with this FILE
