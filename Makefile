@@ -69,6 +69,7 @@ help:
 	@echo 'make test       unit tests, plain and under sanitizers; needs no root'
 	@echo 'make test-root  BPF and end-to-end tests on this kernel; needs root'
 	@echo 'make vmtest     the tests on kernels 5.10, 6.1, 6.12 and current, under QEMU'
+	@echo 'make fuzz       libFuzzer targets, a minute each; make fuzz-seeds: over their corpora alone'
 	@echo 'make lint       formatting, layers, static analysis, man pages'
 	@echo 'make soak       an hour of churn (FT_SOAK_MINUTES): flat memory, exact counts; needs root'
 	@echo 'make bench      cost and exactness against peers; needs root'

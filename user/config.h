@@ -74,8 +74,9 @@ void ft_config_print(const struct ft_config *c, struct ft_buf *out);
 /*
  * Give the hops of `c` the places that hops of the same name and side have in old[0..n), so that
  * what was counted stays theirs: a hop that is new comes behind, one that `c` does not name stays
- * as a retired one. Whatever the places, the rules keep their order. 0, -ENOMEM, or
- * -E2BIG: more than FT_MAX_HOPS together; `c` is then as it was.
+ * as a retired one. Whatever the places, the rules keep their order. 0, -ENOMEM, -EINVAL (old[]
+ * has names that no configuration has), or -E2BIG: more than FT_MAX_HOPS together; `c` is then as
+ * it was.
  */
 int ft_config_keep_places(struct ft_config *c, const struct ft_hop_def *old, uint32_t n);
 /* Only the hops that are in force, without gaps; their places are lost. */

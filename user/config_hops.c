@@ -9,6 +9,11 @@
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:>@-"
 
+bool ft_config_is_name(const char *text)
+{
+	return text[0] && !text[strspn(text, NAME_LETTERS)];
+}
+
 static void set_name(struct ft_config_parser *p, config_setting_t *s)
 {
 	const char *text = config_setting_get_string(s);
@@ -19,7 +24,7 @@ static void set_name(struct ft_config_parser *p, config_setting_t *s)
 	else if (strlen(text) >= sizeof(p->hop->name))
 		ft_config_bad(p, s, "\"%s\" is longer than %zu characters",
 			      ft_config_quote(text).text, sizeof(p->hop->name) - 1);
-	else if (text[strspn(text, NAME_LETTERS)])
+	else if (!ft_config_is_name(text))
 		ft_config_bad(p, s, "\"%s\" may only have letters, digits and _ . : > @ -",
 			      ft_config_quote(text).text);
 }

@@ -72,6 +72,8 @@ int ft_config_duration(struct ft_config_parser *p, config_setting_t *s, unsigned
 
 /* config_hops.c: the list `hops`. */
 void ft_config_hops(struct ft_config_parser *p, config_setting_t *list);
+/* Whether it has the letters that a name may have; one or more. */
+bool ft_config_is_name(const char *text);
 
 /* config_check.c: what only several hops together show. */
 void ft_config_check(const struct ft_config *c, struct ft_errors *errors);

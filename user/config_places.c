@@ -22,6 +22,19 @@ static void retire(const struct ft_hop_def *old, struct ft_config_hop *ret)
 	memcpy(ret->name, old->name, strnlen(old->name, sizeof(ret->name) - 1));
 }
 
+/* Names are the labels of the series: those of counters that somebody else made could be any. */
+static bool named_well(const struct ft_hop_def *old, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!ft_config_is_name(old[i].name))
+			return false;
+		for (uint32_t j = 0; j < i; j++)
+			if (!old[i].retired && !old[j].retired && !strcmp(old[i].name, old[j].name))
+				return false;
+	}
+	return true;
+}
+
 int ft_config_keep_places(struct ft_config *c, const struct ft_hop_def *old, uint32_t n)
 {
 	_free_ struct ft_config_hop *hop = calloc(FT_MAX_HOPS, sizeof(*hop));
@@ -29,6 +42,8 @@ int ft_config_keep_places(struct ft_config *c, const struct ft_hop_def *old, uin
 
 	if (!hop)
 		return -ENOMEM;
+	if (!named_well(old, n))
+		return -EINVAL;
 	for (uint32_t i = 0; i < n; i++)
 		retire(&old[i], &hop[i]);
 	for (unsigned int i = 0; i < c->nhops; i++) {

@@ -106,6 +106,8 @@ int ft_owners_scan(struct ft_owners *ret)
 
 void ft_owners_take(struct ft_owner *row, size_t n, struct ft_owners *ret)
 {
+	for (size_t i = 0; i < n; i++)
+		row[i].comm[FT_COMM_LEN - 1] = 0; /* whoever wrote it */
 	if (n)
 		qsort(row, n, sizeof(*row), by_inode);
 	*ret = (struct ft_owners){row, n, n};

@@ -65,7 +65,8 @@ static int read_table(int fd, size_t key_size, size_t value_size, void **ret, si
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
-	if (info.key_size != key_size || info.value_size != value_size)
+	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != key_size ||
+	    info.value_size != value_size)
 		return -ESTALE;
 	while (n < info.max_entries && !bpf_map_get_next_key(fd, n ? key : NULL, key)) {
 		if (n == size) {

@@ -9,14 +9,21 @@
 #include "log.h"
 #include "replay.h"
 
+#define MAX_LINE (1 << 20) /* a snapshot of FT_MAX_HOPS hops has half of that at most */
+
 /* 0, -ENODATA at the end, -EINVAL after saying which line is bad. */
 static int next_line(struct ft_replay *r)
 {
 	char why[160];
 
-	if (getline(&r->text, &r->size, r->file) < 0)
+	if (!fgets(r->text, MAX_LINE, r->file))
 		return -ENODATA;
 	r->line++;
+	if (!strchr(r->text, '\n') && !feof(r->file)) {
+		ft_log(FT_LOG_ERROR, "%s:%lu: no text line: longer than 1 MiB, or binary", r->path,
+		       r->line);
+		return -EINVAL;
+	}
 	if (ft_snapshot_from_json(r->text, &r->next, why, sizeof(why))) {
 		ft_log(FT_LOG_ERROR, "%s:%lu: %s", r->path, r->line, why);
 		return -EINVAL;
@@ -36,6 +43,11 @@ int ft_replay_open(struct ft_replay *r, const char *path, bool to_end)
 	if (!r->file) {
 		ft_log(FT_LOG_ERROR, "%s: %s", path, strerror(errno));
 		return FT_EXIT_CONFIG;
+	}
+	r->text = malloc(MAX_LINE);
+	if (!r->text) {
+		ft_replay_close(r);
+		return FT_EXIT_INTERNAL;
 	}
 	if (next_line(r)) {
 		if (!r->line)

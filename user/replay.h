@@ -18,8 +18,7 @@ struct ft_replay {
 	bool to_end; /* one refresh reads everything: the report is of the last line */
 	struct ft_snapshot snapshot, next;
 	struct ft_history history;
-	char *text;
-	size_t size;
+	char *text; /* of the line */
 };
 
 int ft_replay_open(struct ft_replay *r, const char *path, bool to_end); /* 0 or an exit code */

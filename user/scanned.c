@@ -81,13 +81,15 @@ uint32_t ft_scanned_ports(const char *range, const char *reserved)
 uint64_t ft_scanned_exhausted_ns(const struct ft_ports_used *used, uint32_t limit)
 {
 	uint64_t ns = minus(used->mono_ns, used->mono_ns_before), more;
+	double left_ns;
 
 	more = minus(used->used, used->used_before);
 	if (!used->mono_ns_before || !ns || !more || !limit)
 		return 0;
 	if (used->used >= limit)
 		return 1;
-	return (uint64_t)((double)(limit - used->used) / more * ns) + 1;
+	left_ns = (double)(limit - used->used) / more * ns;
+	return left_ns < (double)INT64_MAX ? (uint64_t)left_ns + 1 : 0; /* centuries are never */
 }
 
 /* The n-th word of a line, at most up to its end; NULL: it has fewer. */

@@ -27,9 +27,15 @@ static json_t *endpoint(const __u8 addr[16], unsigned int port)
 	return json_string(line);
 }
 
+/* JSON integers are signed in every reader that matters: what does not fit is saturated. */
+static json_t *number(uint64_t value)
+{
+	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
 static json_t *number_if(uint64_t value)
 {
-	return value ? json_integer((json_int_t)value) : json_null();
+	return value ? number(value) : json_null();
 }
 
 static int add(json_t *root, struct ft_buf *out)
@@ -113,9 +119,9 @@ void ft_view_listener_text(const struct ft_view_listener *v, struct ft_buf *out)
 
 int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
 {
-	return add(json_pack("{s:I,s:I,s:I,s:o}", "netns", (json_int_t)netns, "listen_overflows",
-			     (json_int_t)s->listen_overflows, "listen_drops",
-			     (json_int_t)s->listen_drops, "ports", number_if(s->ports)),
+	return add(json_pack("{s:I,s:o,s:o,s:o}", "netns", (json_int_t)netns, "listen_overflows",
+			     number(s->listen_overflows), "listen_drops", number(s->listen_drops),
+			     "ports", number_if(s->ports)),
 		   out);
 }
 
@@ -195,8 +201,8 @@ int ft_view_pair_json(const struct ft_view_pair *v, struct ft_buf *out)
 
 	snprintf(id, sizeof(id), "%llx-%llx", (unsigned long long)v->a_id,
 		 (unsigned long long)v->b_id);
-	return add(json_pack("{s:s,s:o,s:o,s:I,s:o,s:o}", "id", id, "a", end_of(v->a_hop, v->a),
-			     "b", end_of(v->b_hop, v->b), "writes", (json_int_t)v->writes, "first",
+	return add(json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "id", id, "a", end_of(v->a_hop, v->a),
+			     "b", end_of(v->b_hop, v->b), "writes", number(v->writes), "first",
 			     time_of(v, v->first_ns), "last", time_of(v, v->last_ns)),
 		   out);
 }

@@ -162,6 +162,7 @@ total=$((total + 12))
 reload
 holds "without hops in the file they are discovered" \
 	until_true 5 hops '[.hops[] | select(.port | test("20000"))] | length > 0' -e
+settle
 equal "with the flows that are open" \
 	"$(hops '[.hops[] | select(.side == "accept" and (.port | test("20000"))) | .active] | @csv')" 12
 config "$srv, $cli"

@@ -13,7 +13,8 @@
 
 #define FIRST_FD     100000 /* closing one of those does nothing */
 #define FD_OF_A_LINK (FIRST_FD + 1000)
-#define MAX_ENTRIES  512
+#define MAX_ENTRIES  340 /* the history has 320 rows */
+#define MORE	     16	 /* than an array should have */
 
 int fuzz_access(const char *path, int mode);
 
@@ -50,6 +51,14 @@ static size_t row_size(const struct fake_map *m)
 	return percpu(m->was->type) ? size * cpus : size;
 }
 
+/* That there is room for. */
+static uint32_t most_rows(const struct fake_map *m)
+{
+	uint32_t n = m->was->max_entries + (array(m) ? MORE : 0);
+
+	return n < MAX_ENTRIES ? n : MAX_ENTRIES;
+}
+
 static uint8_t *value_at(const struct fake_map *m, uint32_t row)
 {
 	return m->value + row * row_size(m);
@@ -75,9 +84,11 @@ static void fill_row(struct fake_map *m, uint32_t row, enum fake_fill fill)
 
 static void make_map(struct fake_map *m, const struct fake_shape *shape, enum fake_fill fill)
 {
-	uint32_t rows = shape->max_entries < MAX_ENTRIES ? shape->max_entries : MAX_ENTRIES;
+	uint32_t rows;
 
 	*m = (struct fake_map){
+		.key = m->key, /* memory is kept from one input to the next */
+		.value = m->value,
 		.was = shape,
 		.type = shape->type,
 		.key_size = shape->key_size,
@@ -85,13 +96,16 @@ static void make_map(struct fake_map *m, const struct fake_shape *shape, enum fa
 		.max_entries = shape->max_entries,
 		.n = shape->rows,
 	};
-	m->key = malloc((size_t)rows * shape->key_size);
-	m->value = malloc(rows * row_size(m));
+	rows = most_rows(m);
+	if (!m->key) {
+		m->key = malloc((size_t)rows * shape->key_size);
+		m->value = malloc(rows * (shape->value_size + 7UL) *
+				  (percpu(shape->type) ? FAKE_MAX_CPUS : 1));
+	}
 	if (!m->key || !m->value)
 		abort();
 	for (uint32_t row = 0; row < rows; row++)
-		if (row < m->n || !array(m))
-			fill_row(m, row, fill);
+		fill_row(m, row, fill);
 }
 
 /* One change: 12 bytes of input. */
@@ -102,14 +116,14 @@ static void change(struct fuzz_in *in)
 	uint8_t what = fuzz_number(in, 1);
 	uint64_t value = fuzz_number(in, 8);
 	size_t size = row_size(m);
-	uint32_t rows = m->was->max_entries < MAX_ENTRIES ? m->was->max_entries : MAX_ENTRIES;
+	uint32_t rows = most_rows(m);
 
 	row %= rows;
 	switch (what & 7) {
 	case 0: /* a word of a row: the commonest */
 	case 1:
 	case 2:
-		memcpy(value_at(m, row) + word * 8 % size, &value, 8);
+		memcpy(value_at(m, row) + word * 8UL % size, &value, 8);
 		break;
 	case 3: /* a byte of it */
 		value_at(m, row)[(word | (what >> 3) << 8) % size] = (uint8_t)value;
@@ -123,7 +137,7 @@ static void change(struct fuzz_in *in)
 		       &value, 4);
 		break;
 	case 6: /* how many there are */
-		m->n = array(m) ? m->n : value % (rows + 1);
+		m->n = value % (rows + 1);
 		m->absent = what == 0xfe;
 		break;
 	default: /* its shape */
@@ -147,21 +161,25 @@ void fake_maps(struct fuzz_in *in)
 		change(in);
 }
 
-void fake_maps_close(void)
-{
-	for (int i = 0; i < FAKE_NMAPS; i++) {
-		free(map[i].key);
-		free(map[i].value);
-	}
-	memset(map, 0, sizeof(map));
-}
-
 int fake_map_fd(const char *name)
 {
 	for (int i = 0; i < FAKE_NMAPS; i++)
 		if (!strcmp(fake_shapes[i].name, name) && !map[i].absent)
 			return FIRST_FD + i;
 	return -1;
+}
+
+int fake_map_own(const char *name)
+{
+	struct fake_map *m = map;
+
+	while (strcmp(m->was->name, name))
+		m++;
+	m->type = m->was->type;
+	m->key_size = m->was->key_size;
+	m->value_size = m->was->value_size;
+	m->absent = false;
+	return FIRST_FD + (int)(m - map);
 }
 
 unsigned int fake_cpus(void)
@@ -353,10 +371,11 @@ int bpf_map_delete_elem(int fd, const void *key)
 	return 0;
 }
 
-/* A walk that writes, the dump, gives the rows of "dump"; its file ends in the middle of one. */
+/* Two walks write: they give the rows of "dump" and "holders"; a file may end within one. */
 int bpf_iter_create(int link_fd)
 {
-	const struct fake_map *m = map_of(fake_map_fd("dump"));
+	const struct fake_map *m =
+		map_of(fake_map_fd(link_fd == FD_OF_A_LINK + 'd' ? "dump" : "holders"));
 	int fd;
 
 	if (fails())
@@ -364,7 +383,7 @@ int bpf_iter_create(int link_fd)
 	fd = memfd_create("dump", MFD_CLOEXEC);
 	if (fd < 0)
 		abort();
-	if (m && link_fd == FD_OF_A_LINK + 'd' && m->n) {
+	if (m && (link_fd == FD_OF_A_LINK + 'd' || link_fd == FD_OF_A_LINK + 'h') && m->n) {
 		size_t size = m->n * row_size(m) - (batch_size & 1 ? 7 : 0);
 
 		if (write(fd, m->value, size) != (ssize_t)size)

@@ -20,9 +20,10 @@ enum fake_fill { FAKE_WORKING, FAKE_ZERO, FAKE_ONES, FAKE_NOISE, FAKE_NFILLS };
 
 /* Make all maps anew, from the head of the input. */
 void fake_maps(struct fuzz_in *in);
-void fake_maps_close(void);
 /* What a map is called, as in its pin; -1: there is none. */
 int fake_map_fd(const char *name);
+/* The same for a map that this process made: nobody can have given it another shape. */
+int fake_map_own(const char *name);
 unsigned int fake_cpus(void);
 
 #endif

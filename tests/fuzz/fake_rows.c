@@ -13,7 +13,7 @@
 #define FLOWS	 9
 #define START_NS (1000 * SECOND)
 
-#define ARRAY(NAME, VALUE, N)	                                                                   \
+#define ARRAY(NAME, VALUE, N)                                                                      \
 	{                                                                                          \
 		.name = NAME, .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,                           \
 		.value_size = sizeof(VALUE), .max_entries = (N), .rows = (N)                       \
@@ -44,7 +44,8 @@ const struct fake_shape fake_shapes[FAKE_NMAPS] = {
 	[FAKE_TOTALS] = PERCPU("totals", struct ft_totals, 1),
 	[FAKE_LISTENERS] = HASH("listeners", __u64, struct ft_listener, 4096, 4),
 	[FAKE_PORTS] = HASH("ports", struct ft_port_key, struct ft_port, 65536, 2),
-	[FAKE_CANDIDATES] = HASH("candidates", struct ft_candidate_key, struct ft_candidate, 1024, 3),
+	[FAKE_CANDIDATES] =
+		HASH("candidates", struct ft_candidate_key, struct ft_candidate, 1024, 3),
 	[FAKE_HISTORY] = ARRAY("history", struct ft_sample, FT_HISTORY),
 	[FAKE_OWNERS] = HASH("owners", __u64, char[24], 65536, 0),
 	[FAKE_WALKED] = HASH("walked", __u32, __u32, 4096, 1),
@@ -64,6 +65,7 @@ const struct fake_shape fake_shapes[FAKE_NMAPS] = {
 	[FAKE_PAIR_TOTALS] = PERCPU("own_totals", struct ft_pair_totals, 1),
 	[FAKE_PAIR_CONTROL] = ARRAY("own_control", struct ft_pair_control, 1),
 	[FAKE_DUMP] = HASH("dump", __u64, struct ft_sock_row, 256, FLOWS + 2),
+	[FAKE_HOLDERS] = HASH("holders", __u64, struct ft_owner, 256, 8),
 };
 
 static void address(__u8 ret[16], unsigned int last)
@@ -101,6 +103,21 @@ static void hop(uint32_t row, struct ft_hop_def *d)
 	d->discovered = 1;
 	d->limit = row == 1 ? 15 : 0;
 	d->keepalive_ms = 75000;
+}
+
+static void rules(struct ft_rules *r)
+{
+	static const uint8_t loopback[16] = {[10] = 0xff, 0xff, 127};
+	static const uint16_t port[HOPS] = {80, 8080, 3000};
+
+	r->count = HOPS;
+	for (int i = 0; i < HOPS; i++) {
+		r->rule[i].port_lo = r->rule[i].port_hi = port[i];
+		r->rule[i].side = i ? FT_CONNECT : FT_ACCEPT;
+		r->rule[i].hop = i;
+	}
+	memcpy(r->rule[1].peer, loopback, sizeof(loopback));
+	memset(r->rule[1].peer_mask, 0xff, 13);
 }
 
 static void flow(uint32_t row, struct ft_flow *f)
@@ -226,7 +243,7 @@ static void pair_flow(uint32_t row, struct ft_pair_flow *f)
 
 static void pair_edge(uint32_t row, struct ft_pair_edge_key *k, struct ft_pair_edge *e)
 {
-	uint32_t a = row / 2 * HOPS, b = a + 1 + row % 2;
+	uint32_t a = row < 4 ? row / 2 * HOPS : 0, b = row < 4 ? a + 1 + row % 2 : row + 1;
 
 	k->a = (uint64_t)(a + 1) << 8;
 	k->b = (uint64_t)(b + 1) << 8 | b % HOPS;
@@ -280,6 +297,16 @@ static void dump(uint32_t row, struct ft_sock_row *r)
 	r->accepted = row % HOPS == 0;
 }
 
+/* Names of their own choice. */
+static void holder(uint32_t row, struct ft_owner *o)
+{
+	static const char *const comm[] = {"queue", "a\"b\\c\nd", "\x1b[31m\xff", "", "nan"};
+
+	o->inode = 1 + row;
+	o->pid = 4242 + row;
+	strcpy(o->comm, comm[row % 5]);
+}
+
 void fake_row(int map, uint32_t row, void *key, void *value)
 {
 	switch (map) {
@@ -291,6 +318,8 @@ void fake_row(int map, uint32_t row, void *key, void *value)
 		((struct ft_control *)value)->phase = FT_PHASE_COUNT;
 		((struct ft_control *)value)->audit = 7;
 		return;
+	case FAKE_RULES:
+		return rules(value);
 	case FAKE_FLOWS:
 		return flow(row, value);
 	case FAKE_STATS:
@@ -304,8 +333,8 @@ void fake_row(int map, uint32_t row, void *key, void *value)
 	case FAKE_SCANS:
 		return scan(row, value);
 	case FAKE_SCAN:
-		*(struct ft_scan *)value = (struct ft_scan){
-			START_NS + 90 * SECOND, 2000000, 5 * SECOND, 100, 7, 0};
+		*(struct ft_scan *)value =
+			(struct ft_scan){START_NS + 90 * SECOND, 2000000, 5 * SECOND, 100, 7, 0};
 		return;
 	case FAKE_SPACES:
 		*(struct ft_space *)value = (struct ft_space){1, 2, 28232, 7};
@@ -326,6 +355,8 @@ void fake_row(int map, uint32_t row, void *key, void *value)
 		return closed(row, value);
 	case FAKE_DUMP:
 		return dump(row, value);
+	case FAKE_HOLDERS:
+		return holder(row, value);
 	default:
 		return;
 	}

@@ -41,7 +41,8 @@ enum {
 	FAKE_PAIR_STATS,
 	FAKE_PAIR_TOTALS,
 	FAKE_PAIR_CONTROL,
-	FAKE_DUMP, /* no map: what the dump writes */
+	FAKE_DUMP,    /* no map: what the dump writes */
+	FAKE_HOLDERS, /* the same: who holds which socket */
 	FAKE_NMAPS
 };
 extern const struct fake_shape fake_shapes[FAKE_NMAPS];

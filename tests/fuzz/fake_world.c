@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What a session needs beside maps: programs that cannot be loaded but can be adopted, one network
- * namespace, and processes with names of their own choice. */
+/* What a session needs beside maps: programs that cannot be loaded but can be adopted, and one
+ * network namespace. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +8,15 @@
 #include "check.h"
 #include "fake_maps.h"
 #include "netns.h"
-#include "owner.h"
+#include "privilege.h"
 #include "probe.h"
 #include "probe_pair.h"
 
 /* --- programs --- */
+
+void ft_probe_prepare(void)
+{
+}
 
 int ft_probe_load(struct ft_probe *p, const struct ft_probe_options *o, char *why, size_t why_len)
 {
@@ -31,16 +35,16 @@ void ft_probe_close(struct ft_probe *p)
 int ft_probe_pair_load(struct ft_probe_pair *p, int flows, const struct ft_probe_pair_options *o,
 		       char *why, size_t why_len)
 {
-	static const char *const name[FT_NPAIR_MAPS] = {
-		"pair_flows", "pair_edges", "own_threads", "own_closed",
-		"own_stats",  "own_totals", "own_control"};
+	static const char *const name[FT_NPAIR_MAPS] = {"pair_flows", "pair_edges", "own_threads",
+							"own_closed", "own_stats",  "own_totals",
+							"own_control"};
 
 	(void)o;
 	(void)why;
 	(void)why_len;
 	*p = (struct ft_probe_pair)FT_PROBE_PAIR_NONE;
 	for (int i = 0; i < FT_NPAIR_MAPS; i++)
-		p->map[i] = fake_map_fd(name[i]);
+		p->map[i] = fake_map_own(name[i]);
 	p->flows = flows;
 	p->ncpus = (int)fake_cpus();
 	p->skeleton = p; /* any: it is there */
@@ -82,6 +86,16 @@ int ft_check_cgroup2(char *ret, int size)
 	return -ENOENT;
 }
 
+/* --- privilege.c --- */
+
+void ft_privilege_raise(void)
+{
+}
+
+void ft_privilege_lower(void)
+{
+}
+
 /* --- namespaces --- */
 
 int ft_netns_own(struct ft_netns *ret)
@@ -118,33 +132,4 @@ int ft_netns_run(int fd, int (*fn)(void *ctx), void *ctx)
 {
 	(void)fd;
 	return fn(ctx);
-}
-
-/* --- processes --- */
-
-int ft_owners_scan(struct ft_owners *ret)
-{
-	static const char *const comm[] = {"queue", "a\"b\\c\nd", "\x1b[31m\xff", "", "nan"};
-
-	ret->n = ret->size = 8;
-	ret->row = calloc(ret->n, sizeof(*ret->row));
-	if (!ret->row)
-		abort();
-	for (size_t i = 0; i < ret->n; i++) {
-		ret->row[i].inode = 1 + i;
-		ret->row[i].pid = 4242 + i;
-		strcpy(ret->row[i].comm, comm[i % 5]);
-	}
-	return 0;
-}
-
-const struct ft_owner *ft_owners_find(const struct ft_owners *o, uint64_t inode)
-{
-	return inode >= 1 && inode <= o->n ? &o->row[inode - 1] : NULL;
-}
-
-void ft_owners_close(struct ft_owners *o)
-{
-	free(o->row);
-	*o = (struct ft_owners){0};
 }

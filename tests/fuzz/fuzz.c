@@ -7,6 +7,20 @@
 #include "fuzz.h"
 
 const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *__asan_default_options(void);
+
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
+}
+
+/* Most of the time would go into keeping freed memory and stacks of allocations. */
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=16:malloc_context_size=8";
+}
 
 /* At a syntax error within a string libconfig 1.5 forgets what it has of it. */
 const char *__lsan_default_suppressions(void)

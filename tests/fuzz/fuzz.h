@@ -21,8 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		if (!(truth))                                                                      \
 			fuzz_fail(__FILE__, __LINE__, #truth, __VA_ARGS__);                        \
 	} while (0)
-__attribute__((noreturn, format(printf, 4, 5))) void
-fuzz_fail(const char *file, int line, const char *truth, const char *fmt, ...);
+__attribute__((noreturn, format(printf, 4, 5))) void fuzz_fail(const char *file, int line,
+							       const char *truth, const char *fmt,
+							       ...);
 
 /* The input as numbers, little endian; 0 when there is nothing left. */
 struct fuzz_in {
@@ -49,8 +50,8 @@ void fuzz_check_plain(const char *what, const char *text, size_t len);
 /* No number that is not one. Not for texts with names that came from the input. */
 void fuzz_check_numbers(const char *what, const char *text);
 
-/* All views of a report, at a screen size and of a hop that salt chooses; unique: the hops' names
- * are. */
+/* The views of a report: one of the lists, the textfile and two screens, which salt chooses;
+ * unique: the hops' names are. */
 void fuzz_check_views(const struct ft_report *r, uint32_t salt, bool unique);
 
 #endif

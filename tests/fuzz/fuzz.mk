@@ -9,7 +9,7 @@ FUZZ_SAN := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recov
 	-fno-omit-frame-pointer
 FUZZ_CFLAGS = $(ALL_CFLAGS) -O1 $(FUZZ_SAN) -fsanitize=fuzzer-no-link -Itests/fuzz
 # what needs the skeletons, /proc or a terminal is left out, or faked in tests/fuzz
-FUZZ_USER := $(filter-out main cmd_% demo% term live check lock loop log owner netns probe_load \
+FUZZ_USER := $(filter-out main cmd_% demo% term live check lock loop log netns privilege probe_load \
 	probe_pair sink,$(MODULES))
 FUZZ_FAKED := open fopen opendir clock_gettime access
 

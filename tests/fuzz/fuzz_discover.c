@@ -25,10 +25,14 @@ struct tables {
 static void read_addr(struct fuzz_in *in, uint8_t ret[16])
 {
 	static const uint8_t shape[][16] = {
-		{[10] = 0xff, 0xff, 127, 0, 0, 1}, {[10] = 0xff, 0xff, 10, 0, 0, 0},
-		{[10] = 0xff, 0xff, 0, 0, 0, 0},   {[15] = 1},
-		{[15] = 0},			   {0xfe, 0x80, [15] = 7},
-		{0x20, 0x01, [15] = 9},		   {[10] = 0xff, 0xff, 8, 8, 8, 8},
+		{[10] = 0xff, 0xff, 127, 0, 0, 1},
+		{[10] = 0xff, 0xff, 10, 0, 0, 0},
+		{[10] = 0xff, 0xff, 0, 0, 0, 0},
+		{[15] = 1},
+		{[15] = 0},
+		{0xfe, 0x80, [15] = 7},
+		{0x20, 0x01, [15] = 9},
+		{[10] = 0xff, 0xff, 8, 8, 8, 8},
 	};
 	uint8_t choice = fuzz_number(in, 1);
 
@@ -172,6 +176,16 @@ static void check_merged(const struct ft_config *c, const struct facts *f)
 		check_print(c, f, &t);
 }
 
+/* An agent looks every second, mostly at the same: that must come to rest. Once more may add
+ * something, where an owner became known that was not when an earlier fact was looked at. */
+static void check_rest(struct ft_config *c, const struct facts *f)
+{
+	unsigned int looks = 0;
+
+	while (ft_discover_merge(c, f->listener, f->nlisteners, f->connect, f->nconnects, NULL))
+		FUZZ_CHECK(++looks < 4, "the same facts make more and more hops");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ft_config c, before;
@@ -191,10 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			   dropped);
 		check_kept(&before, &c);
 		check_merged(&c, &facts);
-		before = c;
-		ft_discover_merge(&c, facts.listener, facts.nlisteners, facts.connect,
-				  facts.nconnects, NULL);
-		FUZZ_CHECK(c.nhops == before.nhops, "the same facts make more hops");
+		check_rest(&c, &facts);
+		check_kept(&before, &c);
 	}
 	return 0;
 }

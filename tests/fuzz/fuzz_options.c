@@ -48,6 +48,14 @@ static void check_accepted(const struct ft_options *o, const char *text, size_t 
 	ft_buf_close(&help);
 }
 
+/* "--ke" is --keep. */
+static bool abbreviates(const char *arg, const char *word)
+{
+	size_t len = strncmp(arg, "--", 2) ? 0 : strcspn(arg + 2, "=");
+
+	return len && !strncmp(arg + 2, word, len);
+}
+
 /* What is named in a message was written by the user. */
 static void check_refused(const char *why, char *const argv[])
 {
@@ -58,7 +66,7 @@ static void check_refused(const char *why, char *const argv[])
 	end = word ? strchr(word += 15, '"') : NULL;
 	len = end ? (size_t)(end - word) : 0;
 	for (int i = 1; end && argv[i]; i++)
-		if (memmem(argv[i], strlen(argv[i]), word, len))
+		if (memmem(argv[i], strlen(argv[i]), word, len) || abbreviates(argv[i], word))
 			return;
 	FUZZ_CHECK(!end || !len, "nobody wrote it: %s", why);
 }
