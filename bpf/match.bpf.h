@@ -54,8 +54,8 @@ __noinline long match_hop(__u64 remote0, __u64 remote1, __u64 local0, __u64 loca
 	__u32 count = table->count, port = rest & 0xffff, side = rest >> 16 & 1, i;
 	__u64 tag = rest & FT_COMM_TAG_MASK, named = any_bit(tag), off;
 
-	/* Stepped by a constant, and never beyond the end: without CAP_PERFMON new kernels' verifiers
-	 * (6.18; not 6.1) let nothing else pass. */
+	/* Stepped by a constant, and never beyond the end: without CAP_PERFMON new kernels'
+	 * verifiers (6.18; not 6.1) let nothing else pass. */
 	for (i = 0; i < count; r++) {
 		barrier_var(r);
 		off = differs(r, remote0, remote1, local0, local1, tag, named);

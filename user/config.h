@@ -79,6 +79,8 @@ void ft_config_print(const struct ft_config *c, struct ft_buf *out);
  * it was.
  */
 int ft_config_keep_places(struct ft_config *c, const struct ft_hop_def *old, uint32_t n);
+/* Whether both have the same hops in the same order, with the same addresses and owners. */
+bool ft_config_same_hops(const struct ft_config *a, const struct ft_config *b);
 /* Only the hops that are in force, without gaps; their places are lost. */
 void ft_config_drop_retired(struct ft_config *c);
 

@@ -69,3 +69,32 @@ void ft_config_drop_retired(struct ft_config *c)
 			c->hop[n++] = c->hop[i];
 	c->nhops = n;
 }
+
+static bool same_endpoint(const struct ft_endpoint *a, const struct ft_endpoint *b)
+{
+	return a->port_lo == b->port_lo && a->port_hi == b->port_hi &&
+	       a->prefix.len == b->prefix.len &&
+	       !memcmp(a->prefix.addr, b->prefix.addr, sizeof(a->prefix.addr));
+}
+
+static bool same_hop(const struct ft_config_hop *a, const struct ft_config_hop *b)
+{
+	if (a->side != b->side || a->limit != b->limit || a->nendpoints != b->nendpoints ||
+	    strcmp(a->name, b->name) != 0 || strcmp(a->from, b->from) != 0 ||
+	    strncmp(a->process, b->process, sizeof(a->process)) != 0)
+		return false;
+	for (unsigned int i = 0; i < a->nendpoints; i++)
+		if (!same_endpoint(&a->endpoint[i], &b->endpoint[i]))
+			return false;
+	return true;
+}
+
+bool ft_config_same_hops(const struct ft_config *a, const struct ft_config *b)
+{
+	if (a->nhops != b->nhops)
+		return false;
+	for (unsigned int i = 0; i < a->nhops; i++)
+		if (!same_hop(&a->hop[i], &b->hop[i]))
+			return false;
+	return true;
+}

@@ -143,14 +143,13 @@ static void say_no_room(struct ft_counting *c, unsigned int dropped)
 /* Into c->config, each hop at its place. Whether that has changed it, or -errno. */
 static int merge(struct ft_counting *c, const struct seen *s)
 {
-	_free_ struct ft_config *was = malloc(2 * sizeof(*was));
+	_free_ struct ft_config *was = calloc(1, sizeof(*was)), *found = calloc(1, sizeof(*found));
 	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
-	struct ft_config *found = was ? was + 1 : NULL;
 	unsigned int dropped = 0;
 	uint32_t n = 0;
 	int err;
 
-	if (!was || !def)
+	if (!was || !found || !def)
 		return -ENOMEM;
 	*was = c->config;
 	ft_config_drop_retired(was);
@@ -158,7 +157,7 @@ static int merge(struct ft_counting *c, const struct seen *s)
 	ft_discover_merge(found, s->listener, s->nlisteners, s->connect, s->nconnects, &dropped);
 	if (dropped)
 		say_no_room(c, dropped);
-	if (found->nhops == was->nhops && !memcmp(found->hop, was->hop, sizeof(was->hop)))
+	if (ft_config_same_hops(found, was))
 		return 0;
 	err = ft_probe_get_hops(&c->probe, def, &n);
 	if (!err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which process holds which socket, from /proc/PID/fd or from rows of the kernel's. SHELL. A walk over
- * every open file of the host: for lists and at start, never periodic. */
+/* Which process holds which socket, from /proc/PID/fd or from rows of the kernel's. SHELL. A walk
+ * over every open file of the host: for lists and at start, never periodic. */
 #ifndef FT_OWNER_H
 #define FT_OWNER_H
 

@@ -79,8 +79,8 @@ struct ft_probe_options {
 		.map = {[0 ... FT_NMAPS - 1] = -1}, .link = { [0 ... FT_NLINKS - 1] = -1 }         \
 	}
 
-/* libbpf's messages go to our log, and memory is not limited: before anything else. Loading does it,
- * too; adopting has to ask for it. Idempotent. */
+/* libbpf's messages go to our log, and memory is not limited: before anything else. Loading does
+ * it, too; adopting has to ask for it. Idempotent. */
 void ft_probe_prepare(void);
 
 /*
@@ -166,8 +166,8 @@ int ft_probe_candidates(struct ft_probe *p, ft_candidate_fn fn, void *ctx);
 int ft_probe_dump(const struct ft_probe *p, const int *nsfd, size_t n, struct ft_sock_row **ret,
 		  size_t *ret_rows);
 
-/* Who holds which socket: from the kernel, which tells the agent of every process; where it does not,
- * from /proc. */
+/* Who holds which socket: from the kernel, which tells the agent of every process; where it does
+ * not, from /proc. */
 struct ft_owners;
 int ft_probe_owners(const struct ft_probe *p, struct ft_owners *ret);
 

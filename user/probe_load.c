@@ -105,8 +105,9 @@ static bool have_btf(void)
 }
 
 /* Which helpers a sockops program may call depends on the kernel (who connects: 6.12 says yes, 6.1
- * no) and on CAP_PERFMON, and libbpf 1.1's probe is mistaken on new kernels. Tried with the smallest
- * program: to try it with the real one makes libbpf ask for the whole story of the refusal. */
+ * no) and on CAP_PERFMON, and libbpf 1.1's probe is mistaken on new kernels. Tried with the
+ * smallest program: to try it with the real one makes libbpf ask for the whole story of the
+ * refusal. */
 static bool sockops_may_call(int helper)
 {
 	const struct bpf_insn ask[] = {
@@ -266,7 +267,8 @@ static int load_with(struct skeleton *s, const struct ft_probe_options *o, bool 
 
 static int load(struct skeleton *s, const struct ft_probe_options *o)
 {
-	bool owner = o->source != FT_SOURCE_SOCKOPS || sockops_may_call(BPF_FUNC_get_current_task_btf);
+	bool owner =
+		o->source != FT_SOURCE_SOCKOPS || sockops_may_call(BPF_FUNC_get_current_task_btf);
 	int err = load_with(s, o, owner);
 
 	s->owner = !err && owner && !s->nobtf;

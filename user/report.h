@@ -74,16 +74,16 @@ struct ft_report {
 	bool counting; /* false: no agent is alive; the kernel goes on counting */
 	uint32_t max_flows;
 	uint64_t table_entries; /* flows in the table now */
-	unsigned int nhops; /* without the retired ones */
+	unsigned int nhops;	/* without the retired ones */
 	struct ft_report_hop hop[FT_MAX_HOPS];
-	int hop_at[FT_MAX_HOPS]; /* place -> index into hop[]; -1: none, or retired */
+	int hop_at[FT_MAX_HOPS];	 /* place -> index into hop[]; -1: none, or retired */
 	unsigned int order[FT_MAX_HOPS]; /* the tree, parents before children, siblings together */
 	unsigned int nedges;
 	struct ft_report_edge edge[FT_MAX_HOPS];
 	uint64_t loss[FT_NLOSS];
 	uint64_t loss_total;
 	uint64_t rescued;
-	uint64_t undiscovered; /* connects before their destination was a hop */
+	uint64_t undiscovered;		   /* connects before their destination was a hop */
 	uint64_t pair_loss[FT_NPAIR_LOSS]; /* what pairing had no room for, or missed */
 	bool scanned; /* false: no scan has ended yet, or the source has none */
 	double scan_seconds, scan_period_seconds, scan_age_seconds;

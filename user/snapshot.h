@@ -25,7 +25,7 @@ struct ft_snapshot {
 	struct ft_hop_stats stats[FT_MAX_HOPS];
 	uint32_t peers[FT_MAX_HOPS]; /* distinct remote addresses; FT_PEERS_UNKNOWN */
 	struct ft_totals totals;
-	uint32_t undiscovered; /* connects to destinations that had no hop yet */
+	uint32_t undiscovered;			  /* connects to destinations that had no hop yet */
 	struct ft_scan scan;			  /* the last complete one; number 0: none yet */
 	struct ft_hop_scan found[FT_MAX_HOPS];	  /* by it */
 	struct ft_hop_limits limits[FT_MAX_HOPS]; /* drift, ports, files */

@@ -150,18 +150,22 @@ other=${bytes%???}39 # its last digit is a 9
 bpftool map update pinned "$PINS/meta" key 0 0 0 0 value hex ${text/ $bytes/ $other } ||
 	die "change the version"
 : >"$W/agent.log"
+rm -f "$PROM" # the last one's: agent() waits for it
 agent -c "$conf" --netns "$NS"
 says "another version's counters are adopted, if their layout is the same" "$W/agent.log" \
 	'programs of version .*9 go on'
 equal "with what they counted" "$(opened)" "$total"
 
 # --- from configured hops to discovery and back ---
+discovered() {
+	[ "$(hops '[.hops[] | select(.port | test("20000"))] | length')" -gt 0 ]
+}
 printf 'interval = "100ms";\n' >"$conf"
 hold -n 12 -t 1 -p 20000
 total=$((total + 12))
 reload
 holds "without hops in the file they are discovered" \
-	until_true 5 hops '[.hops[] | select(.port | test("20000"))] | length > 0' -e
+	until_true 5 discovered
 settle
 equal "with the flows that are open" \
 	"$(hops '[.hops[] | select(.side == "accept" and (.port | test("20000"))) | .active] | @csv')" 12

@@ -119,6 +119,21 @@ Test(places, dropping_the_retired_leaves_the_others_in_order)
 	cr_assert_str_eq(new.hop[1].name, "c");
 }
 
+Test(places, a_new_address_makes_hops_different)
+{
+	read_config(A ", " B, &old);
+	read_config(A ", " B, &new);
+	cr_assert(ft_config_same_hops(&old, &new));
+	new.hop[0].endpoint[new.hop[0].nendpoints++] = new.hop[1].endpoint[0];
+	cr_assert_not(ft_config_same_hops(&old, &new));
+	read_config(A, &new);
+	cr_assert_not(ft_config_same_hops(&old, &new));
+	read_config(A ", { name = \"b\"; connect = \"3000\"; }", &new);
+	cr_assert_not(ft_config_same_hops(&old, &new), "from");
+	read_config(A ", { name = \"b\"; connect = \"3001\"; from = \"a\"; }", &new);
+	cr_assert_not(ft_config_same_hops(&old, &new), "port");
+}
+
 /* Places 0 retired, 1 a, 2 b that works for a; only the last two are to be seen. */
 static void retired_snapshot(void)
 {

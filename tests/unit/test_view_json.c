@@ -117,7 +117,9 @@ Test(view_json, every_answer_has_the_same_header)
 	json_t *loss = parsed("storm", FT_SHOW_LOSS, -1);
 
 	check_keys(edges, "schema time host source uptime_seconds edges");
-	check_keys(loss, "schema time host source uptime_seconds loss pair_loss rescued undiscovered table");
+	check_keys(
+		loss,
+		"schema time host source uptime_seconds loss pair_loss rescued undiscovered table");
 	/* 5000 made, 4890 gone */
 	cr_expect_eq(json_integer_value(json_object_get(json_object_get(loss, "table"), "entries")),
 		     117); /* active 15 + 45 + 45 + 10 + 0, and 2 that are connecting */
