@@ -93,7 +93,7 @@ installed() {
 	journal _SYSTEMD_UNIT=$UNIT
 	says "without node_exporter it counts all the same" "$W/journal" 'no metrics are written'
 	equal "it has found nginx, which was there before" "$(hops '[.hops[].port] | index("80") != null')" true
-	equal "with three capabilities it does not see whose the socket is" "$(owner_of 80)" null
+	equal "and whose it is, with three capabilities" "$(owner_of 80)" nginx
 	mv $TEXTFILES.away $TEXTFILES
 }
 
