@@ -43,7 +43,7 @@ static const char *const mode_name[NMODES] = {"fin", "sfin", "rst", "mixed", "ho
 #define MAX_WINDOW   128 /* also keeps RPS's queue, net.core.netdev_max_backlog, from dropping */
 #define SFIN_PENDING 32
 #define ADDRESSES    250 /* 127.0.0.1 … 127.0.0.250: 28 000 ephemeral ports for each */
-#define STALL_S	     10
+#define STALL_S	     60
 
 static struct {
 	unsigned long conns;
