@@ -297,7 +297,8 @@ static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 
 	r->real_ns = s->real_ns;
 	r->uptime_seconds = (double)up_ns / NS_PER_S;
-	r->start_time_seconds = (double)minus(s->real_ns, up_ns) / NS_PER_S;
+	/* The two clocks are read one after the other: to 10 ms it is the same in every file. */
+	r->start_time_seconds = round((double)minus(s->real_ns, up_ns) / NS_PER_S * 100) / 100;
 	snprintf(r->host, sizeof(r->host), "%.*s", (int)sizeof(r->host) - 1, s->host);
 	snprintf(r->version, sizeof(r->version), "%.*s", (int)sizeof(r->version) - 1, s->version);
 	r->source = s->source;
