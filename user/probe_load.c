@@ -175,10 +175,14 @@ static int attach_one(struct skeleton *s, enum ft_link link, struct bpf_link *ma
 
 static int attach_sweep(struct skeleton *s)
 {
-	union bpf_iter_link_info info = {.map.map_fd = bpf_map__fd(s->tracepoint->maps.ft_flows)};
+	union bpf_iter_link_info info;
 	DECLARE_LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info,
 			    .link_info_len = sizeof(info));
 
+	/* An initializer of one member leaves the others as they are: clang does, and a kernel that
+	 * knows fewer of them wants zeros. */
+	memset(&info, 0, sizeof(info));
+	info.map.map_fd = bpf_map__fd(s->tracepoint->maps.ft_flows);
 	return attach_one(s, FT_LINK_SWEEP,
 			  bpf_program__attach_iter(s->tracepoint->progs.ft_sweep, &opts));
 }

@@ -111,6 +111,8 @@ static void collect_fds(struct ft_probe_pair *p, const struct skeleton *s)
 		p->link[i] = s->link[i] ? bpf_link__fd(s->link[i]) : -1;
 }
 
+#define ENOTSUPP 524 /* the kernel's own: fentry on arm64 before 6.4 */
+
 /* A kprobe's program that shares maps which allocate at run time makes kernels up to 5.15 print a
  * WARNING with a stack trace (kernel/bpf/verifier.c). Nobody wants that for a list of pairs. */
 static bool quiet(enum ft_pair_door door)
@@ -141,9 +143,9 @@ int ft_probe_pair_load(struct ft_probe_pair *p, int flows, const struct ft_probe
 	if (err) {
 		snprintf(why, why_len,
 			 "pairs are not available on this kernel: %s (needs the "
-			 "tracepoint sock:sock_send_length, Linux 6.3, or fentry or "
-			 "kprobes)",
-			 strerror(-err));
+			 "tracepoint sock:sock_send_length, Linux 6.3, or fentry, or "
+			 "kprobes from Linux 6 on)",
+			 err == -ENOTSUPP ? "not supported" : strerror(-err));
 		free(s);
 		*p = (struct ft_probe_pair)FT_PROBE_PAIR_NONE;
 		return err;
