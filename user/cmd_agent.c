@@ -190,7 +190,8 @@ static void reload(struct agent *a, struct ft_loop *loop)
 	ready(a);
 }
 
-static bool stops(struct agent *a, struct ft_loop *loop, const struct ft_event *e)
+/* Whether it is to end now. */
+static bool handle(struct agent *a, struct ft_loop *loop, const struct ft_event *e)
 {
 	if (e->kind == FT_EVENT_DEADLINE)
 		return true;
@@ -214,7 +215,7 @@ static int run(struct agent *a, struct ft_loop *loop)
 	while (!err && !(err = ft_loop_next(loop, &event))) {
 		if (event.kind == FT_EVENT_TICK)
 			tick(a);
-		else if (stops(a, loop, &event))
+		else if (handle(a, loop, &event))
 			return 0;
 	}
 	ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(-err));

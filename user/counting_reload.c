@@ -23,8 +23,8 @@ bool ft_counting_same_hops(const struct ft_counting *c)
 	    ft_probe_get_hops(&c->probe, pinned, &n) || n != c->config.nhops)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		/* who owns a hop may have been found out since */
-		memcpy(def[i].process, pinned[i].process, sizeof(def[i].process));
+		if (!def[i].process[0]) /* who owns it may have been found out since */
+			memcpy(def[i].process, pinned[i].process, sizeof(def[i].process));
 		if (memcmp(&def[i], &pinned[i], sizeof(def[i])))
 			return false;
 	}
@@ -76,47 +76,64 @@ static void keep_what_is_made(const struct ft_config *now, struct ft_config *new
 	memcpy(new->netns_path, now->netns_path, sizeof(new->netns_path));
 }
 
-int ft_counting_reload(struct ft_counting *c)
+static int read_again(struct ft_counting *c, const struct ft_config *old)
 {
-	_free_ struct ft_config *old = malloc(sizeof(*old));
-	bool discovered = c->discover;
 	struct ft_buf errors = {0};
-	int code, err;
+	int code = ft_counting_config(c->options, &c->config, &c->discover, &errors);
 
-	if (!old)
-		return FT_EXIT_INTERNAL;
-	*old = c->config;
-	code = ft_counting_config(c->options, &c->config, &c->discover, &errors);
-	if (code) {
-		c->config = *old;
-		c->discover = discovered;
-		ft_log(FT_LOG_ERROR, "%s", ft_buf_text(&errors));
-	}
-	ft_buf_close(&errors);
 	if (code)
-		return code;
-	keep_what_is_made(old, &c->config);
-	err = ft_counting_find_hops(c);
+		ft_log(FT_LOG_ERROR, "%s", ft_buf_text(&errors));
+	else
+		keep_what_is_made(old, &c->config);
+	ft_buf_close(&errors);
+	return code;
+}
+
+static int apply_all(struct ft_counting *c)
+{
+	int err = ft_counting_find_hops(c);
+
 	if (!err)
 		err = ft_counting_apply(c);
-	if (err == -E2BIG || err == -ENOMEM) {
-		c->config = *old;
-		c->discover = discovered;
+	if (!err)
+		err = ft_probe_set_switches(&c->probe, c->discover, c->config.one_shot_ms);
+	return err ? err : ft_probe_take_over(&c->probe, c->config.interval_ms);
+}
+
+static int say_why(int err)
+{
+	if (err == -E2BIG)
 		ft_log(FT_LOG_ERROR,
 		       "no places are left for so many new hops (%d, those that were removed "
 		       "included): stop the agent and start it",
 		       FT_MAX_HOPS);
-		return FT_EXIT_CONFIG;
+	else
+		ft_log(FT_LOG_ERROR, "cannot change the hops: %s", strerror(-err));
+	return err == -E2BIG ? FT_EXIT_CONFIG : FT_EXIT_INTERNAL;
+}
+
+int ft_counting_reload(struct ft_counting *c)
+{
+	_free_ struct ft_config *old = malloc(sizeof(*old));
+	bool discovered = c->discover;
+	int code, err = 0;
+
+	if (!old)
+		return say_why(-ENOMEM);
+	*old = c->config;
+	code = read_again(c, old);
+	if (!code && (err = apply_all(c)))
+		code = say_why(err);
+	if (code) {
+		c->config = *old;
+		c->discover = discovered;
+		if (err) /* the kernel may have been told some of it */
+			ft_counting_apply(c);
+		return code;
 	}
-	if (!err)
-		err = ft_probe_set_switches(&c->probe, c->discover, c->config.one_shot_ms);
-	if (!err)
-		err = ft_probe_take_over(&c->probe, c->config.interval_ms);
 	if (!c->config.pairs)
 		ft_counting_pair_stop(c);
 	if (!c->discover)
 		ft_counting_name_owners(c);
-	if (err)
-		ft_log(FT_LOG_ERROR, "cannot change the hops: %s", strerror(-err));
-	return err ? FT_EXIT_INTERNAL : 0;
+	return 0;
 }

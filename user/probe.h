@@ -195,7 +195,7 @@ int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms);
 /* Make every object outlive this process. -errno when bpffs is missing or full. */
 int ft_probe_pin(struct ft_probe *p, const char *dir);
 /* Open what is pinned in dir. -ENOENT: nothing there. -ESTALE: something is there that
- * is incomplete or of another ABI or version; why says what. */
+ * is incomplete or of another ABI; why says what. */
 int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len);
 /* The same for a reader, who must not keep the programs attached when the agent lets go: of the
  * links only the dump's is opened. */
