@@ -49,7 +49,6 @@ enum status ft_check_programs(const struct ft_options *o, struct result *r)
 {
 	struct ft_check_wanted w = ft_check_wanted(o);
 	struct ft_probe p;
-
 	char why[256];
 
 	if (!load(&w, &p, r->text, sizeof(r->text))) {

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "cmd.h"
 #include "counting.h"
 #include "exit.h"
@@ -40,14 +41,6 @@ struct agent {
 	bool keep;    /* at the end: the kernel goes on counting */
 };
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static const char *textfile(struct agent *a)
 {
 	return a->counting.config.textfile;
@@ -61,7 +54,7 @@ static void write_textfile(struct agent *a)
 		return;
 	ft_counting_report(&a->counting, &a->report);
 	ft_buf_reset(&a->text);
-	a->facts.last_write_seconds = now_ns(CLOCK_REALTIME) / 1e9;
+	a->facts.last_write_seconds = ft_clock_ns(CLOCK_REALTIME) / 1e9;
 	ft_view_prom(&a->report, &a->facts, &a->text);
 	err = ft_buf_error(&a->text);
 	if (!err)
@@ -129,7 +122,7 @@ static void drop_default_textfile(struct agent *a)
 
 static void tick(struct agent *a)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now = ft_clock_ns(CLOCK_MONOTONIC);
 	int err = ft_counting_tick(&a->counting);
 
 	if (err) { /* old numbers must not look new */

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "check.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "cmd.h"
 #include "counting.h"
 #include "exit.h"
@@ -28,22 +28,14 @@ struct viewer {
 	uint32_t peers[FT_MAX_HOPS];
 };
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static void count_peers(struct viewer *v, const struct ft_probe *p)
 {
-	uint64_t began = now_ns(CLOCK_MONOTONIC);
+	uint64_t began = ft_clock_ns(CLOCK_MONOTONIC);
 
 	if (began >= v->peers_due_ns) {
 		if (ft_probe_peers(p, v->snapshot.nhops, v->peers))
 			return;
-		v->peers_due_ns = began + 100 * (now_ns(CLOCK_MONOTONIC) - began);
+		v->peers_due_ns = began + 100 * (ft_clock_ns(CLOCK_MONOTONIC) - began);
 	}
 	memcpy(v->snapshot.peers, v->peers, sizeof(v->peers));
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "counting.h"
 #include "counting_discover.h"
 #include "counting_pair.h"
@@ -25,14 +25,6 @@
 #define SECOND	    1000000000ULL
 #define BUDGET	    1000 /* a thousandth of a core */
 #define SCAN_BUDGET 100
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* --- configuration --- */
 
@@ -254,10 +246,10 @@ static bool due(const struct ft_errand *e, uint64_t now)
 
 static void done(struct ft_errand *e, uint64_t cpu_before)
 {
-	uint64_t cost = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_before;
+	uint64_t cost = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_before;
 	uint64_t wait = cost * BUDGET > e->min_ns ? cost * BUDGET : e->min_ns;
 
-	e->due_ns = clock_ns(CLOCK_MONOTONIC) + wait;
+	e->due_ns = ft_clock_ns(CLOCK_MONOTONIC) + wait;
 }
 
 void ft_counting_peers(struct ft_counting *c)
@@ -271,10 +263,10 @@ void ft_counting_peers(struct ft_counting *c)
 /* Before the counters are read, so that what it finds is said at once. */
 static void scan(struct ft_counting *c)
 {
-	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), after;
+	uint64_t cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID), after;
 	int err;
 
-	if (clock_ns(CLOCK_MONOTONIC) < c->scan_due_ns)
+	if (ft_clock_ns(CLOCK_MONOTONIC) < c->scan_due_ns)
 		return;
 	find_namespaces(c);
 	err = ft_counting_scan(c);
@@ -282,25 +274,25 @@ static void scan(struct ft_counting *c)
 		ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
 	/* The walk has set the time by its own cost; where there are thousands of processes,
 	 * looking for their namespaces costs more. */
-	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	after = clock_ns(CLOCK_MONOTONIC) + cpu * SCAN_BUDGET;
+	cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	after = ft_clock_ns(CLOCK_MONOTONIC) + cpu * SCAN_BUDGET;
 	if (after > c->scan_due_ns)
 		c->scan_due_ns = after;
 }
 
 static void run_errands(struct ft_counting *c)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t now = ft_clock_ns(CLOCK_MONOTONIC), cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
 	if (due(&c->peers_errand, now)) {
 		ft_counting_peers(c);
 		done(&c->peers_errand, cpu);
-		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+		cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
 	if (!c->discover && due(&c->owners_errand, now)) {
 		ft_counting_name_owners(c);
 		done(&c->owners_errand, cpu);
-		cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+		cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
 	if (due(&c->files_errand, now)) {
 		ft_counting_files(c);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "counting.h"
 #include "counting_pair.h"
 #include "log.h"
@@ -36,14 +36,6 @@ struct ft_pairing {
 	struct ft_pair_closed_row *closed;
 	size_t nclosed;
 };
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* --- load --- */
 
@@ -182,15 +174,15 @@ static void judge(struct ft_pairing *p, uint32_t hop, struct ft_hop_pairs *ret)
 /* Over everything that is open. What it costs decides when the next one may come. */
 static int walk(struct ft_pairing *p)
 {
-	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), cost;
+	uint64_t cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID), cost;
 	int err;
 
 	ft_pair_walk_close(&p->walk);
 	err = ft_probe_pair_walk(&p->probe, false, p->ended, &p->walk);
 	if (!err)
 		err = match_closed(p, p->walk.walk_ns - FT_PAIR_SIGNATURE_NS);
-	cost = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	p->due_ns = clock_ns(CLOCK_MONOTONIC) + (cost * SHARE > SECOND ? cost * SHARE : SECOND);
+	cost = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	p->due_ns = ft_clock_ns(CLOCK_MONOTONIC) + (cost * SHARE > SECOND ? cost * SHARE : SECOND);
 	return err;
 }
 
@@ -206,7 +198,7 @@ static void weigh(struct ft_pairing *p)
 /* Counters at each tick; what is open, as of the last walk. */
 static int look(struct ft_counting *c, struct ft_pairing *p)
 {
-	bool due = clock_ns(CLOCK_MONOTONIC) >= p->due_ns;
+	bool due = ft_clock_ns(CLOCK_MONOTONIC) >= p->due_ns;
 	int err = due ? walk(p) : 0;
 
 	if (!err)

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "counting_scan.h"
 #include "scanned.h"
 #include "log.h"
@@ -23,14 +23,6 @@
 #define SWEEP	    12	/* scans: at least so often the whole table is looked at */
 #define FORGET	    12	/* scans that met no socket towards a destination */
 #define NETSTAT_MAX 16384
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* --- namespaces --- */
 
@@ -193,7 +185,7 @@ static int publish(struct ft_counting *c, const struct ft_hop_limits *limits, ui
 	uint64_t least = c->config.scan_ms * 1000000ULL;
 	struct ft_hop_scan all = {0};
 	struct ft_scan scan = {
-		.mono_ns = clock_ns(CLOCK_MONOTONIC),
+		.mono_ns = ft_clock_ns(CLOCK_MONOTONIC),
 		.duration_ns = cost_ns,
 		.period_ns = cost_ns * SHARE > least ? cost_ns * SHARE : least,
 		.number = number,
@@ -218,14 +210,14 @@ static bool wants_sweep(const struct ft_counting *c)
 static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 {
 	struct ft_hop_limits limits[FT_MAX_HOPS] = {0};
-	uint64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	uint32_t number = 0;
 	int err = ft_probe_snapshot(&c->probe, &around[0]);
 
 	if (!err)
 		err = ft_probe_scan(&c->probe, c->ns.fd, c->ns.inode, c->ns.n, wants_sweep(c),
 				    &number);
-	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	if (!err)
 		err = ft_probe_snapshot(&c->probe, &around[1]);
 	if (err)
@@ -243,7 +235,7 @@ int ft_counting_scan(struct ft_counting *c)
 	int err = around ? scan_and_audit(c, around) : -ENOMEM;
 
 	if (err) /* not at once again */
-		c->scan_due_ns = clock_ns(CLOCK_MONOTONIC) + c->config.scan_ms * 1000000ULL;
+		c->scan_due_ns = ft_clock_ns(CLOCK_MONOTONIC) + c->config.scan_ms * 1000000ULL;
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 

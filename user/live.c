@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "exit.h"
 #include "live.h"
 #include "log.h"
@@ -23,18 +23,10 @@ struct screen {
 	uint64_t paused_ns;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static void draw(struct screen *c)
 {
 	ft_term_size(&c->s.width, &c->s.height);
-	c->s.paused_seconds = c->s.paused ? (now_ns() - c->paused_ns) / 1e9 : 0;
+	c->s.paused_seconds = c->s.paused ? (ft_clock_ns(CLOCK_MONOTONIC) - c->paused_ns) / 1e9 : 0;
 	ft_view_frame(c->shown, &c->s, &c->frame);
 	ft_term_draw(&c->frame);
 }
@@ -64,7 +56,7 @@ static bool key(struct screen *c, enum ft_key k)
 		break;
 	case FT_KEY_PAUSE:
 		c->s.paused = !c->s.paused;
-		c->paused_ns = now_ns();
+		c->paused_ns = ft_clock_ns(CLOCK_MONOTONIC);
 		break;
 	case FT_KEY_LIMITS:
 		c->s.limits = !c->s.limits;

@@ -5,21 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "probe_pair.h"
 
 #define SECOND	  1000000000ULL
 #define THREAD_NS (60 * SECOND)
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* --- counters --- */
 
@@ -251,7 +243,7 @@ static int drop_threads(const struct ft_probe_pair *p, uint64_t now)
 int ft_probe_pair_walk(struct ft_probe_pair *p, bool keep,
 		       uint64_t ended[FT_MAX_HOPS][FT_NPAIR_PATTERNS], struct ft_pair_walk *ret)
 {
-	struct ft_pair_walk w = {.walk_ns = now_ns()};
+	struct ft_pair_walk w = {.walk_ns = ft_clock_ns(CLOCK_MONOTONIC)};
 	_free_ uint32_t *dead = NULL;
 	size_t ndead = 0;
 	int err = read_flows(p, &w);

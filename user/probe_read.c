@@ -6,20 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "model.h"
 #include "probe.h"
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 /* Add up the per-CPU values of one key; they consist of __u64 only. */
 static int add_percpu(const struct ft_probe *p, enum ft_map map, uint32_t key, void *sum,
@@ -132,8 +124,8 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret)
 		 p->meta.version);
 	gethostname(ret->host, sizeof(ret->host) - 1);
 	err = ft_probe_get_hops(p, ret->def, &ret->nhops);
-	ret->mono_ns = now_ns(CLOCK_MONOTONIC);
-	ret->real_ns = now_ns(CLOCK_REALTIME);
+	ret->mono_ns = ft_clock_ns(CLOCK_MONOTONIC);
+	ret->real_ns = ft_clock_ns(CLOCK_REALTIME);
 	for (uint32_t i = 0; !err && i < ret->nhops; i++) {
 		ret->peers[i] = FT_PEERS_UNKNOWN;
 		err = read_stats(p, i, &ret->stats[i], scratch);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "exit.h"
 #include "log.h"
 #include "netns.h"
@@ -140,14 +140,6 @@ static void sort(struct list *l, const char *key)
 
 /* --- output --- */
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static void comm_of(uint32_t pid, char ret[FT_COMM_LEN])
 {
 	char path[32];
@@ -207,8 +199,8 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 		.row = e->row,
 		.hop = hop ? hop->name : "?",
 		.pid = owner ? owner->pid : e->flow.pid,
-		.mono_ns = now_ns(CLOCK_MONOTONIC),
-		.real_ns = now_ns(CLOCK_REALTIME),
+		.mono_ns = ft_clock_ns(CLOCK_MONOTONIC),
+		.real_ns = ft_clock_ns(CLOCK_REALTIME),
 	};
 
 	if (hop && hop->pairs.role != FT_PAIR_NONE) {

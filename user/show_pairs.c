@@ -6,22 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "exit.h"
 #include "log.h"
 #include "pair.h"
 #include "probe_pair_pins.h"
 #include "show_pairs.h"
 #include "view.h"
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static int by_id(const void *a, const void *b)
 {
@@ -89,7 +81,7 @@ static bool told(const struct ft_report *r, const struct ft_pair_edge *e, int on
 static int print(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
 		 const struct ft_pair_walk *w, int place, struct ft_buf *out)
 {
-	uint64_t mono = now_ns(CLOCK_MONOTONIC), real = now_ns(CLOCK_REALTIME), n = 0;
+	uint64_t mono = ft_clock_ns(CLOCK_MONOTONIC), real = ft_clock_ns(CLOCK_REALTIME), n = 0;
 	int err = 0;
 
 	if (o->json)
