@@ -109,6 +109,14 @@ reload
 says "a mistake is named" "$W/agent.log" 'fantail.conf:.*accept'
 says "and what is in force stays" "$W/agent.log" 'stays as it is'
 equal "all hops are there" "$(names)" "cli old srv"
+many=
+for ((i = 0; i < 62; i++)); do
+	many+="{ name = \"many$i\"; accept = \"$((31000 + i))\"; }, "
+done
+config "$many$srv, $cli"
+reload
+says "more hops than there are places, with those that are there" "$W/agent.log" 'no places are left'
+equal "are none of them taken" "$(names)" "cli old srv"
 config "$srv, $cli, $old" 'max_flows = 4096;'
 reload
 says "what cannot change is said" "$W/agent.log" 'max_flows takes effect when'
