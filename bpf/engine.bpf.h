@@ -130,8 +130,8 @@ static __always_inline void begin_connect(const struct event *ev)
 	struct ft_hop_stats *s;
 	int hop;
 
-	ev_tuple(ev, &f);
 	ev_owner(ev, &f, comm);
+	ev_tuple(ev, &f);
 	hop = match_flow(&f, comm);
 	s = hop < 0 ? NULL : stats_of(ev, hop);
 	known = bpf_map_lookup_elem(&ft_flows, &ev->key);

@@ -199,13 +199,13 @@ static __always_inline void scan_port(const struct ft_flow *f, bool time_wait)
 
 /* Whether the hop of a socket without process is known; which process a connect hop asks for is
  * not looked at. */
-static __always_inline struct ft_hop_scan *scan_of_mini(const struct sock_common *skc,
+static __always_inline struct ft_hop_scan *scan_of_mini(const struct sock_common *skc, __u32 netns,
 							struct ft_flow *f, bool handshake)
 {
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	int hop;
 
-	common_tuple(skc, f);
+	common_tuple(skc, netns, f);
 	if (!ev_listener(NULL, f, comm) && !handshake)
 		f->flags = FT_FLOW_CONNECT;
 	hop = f->flags & FT_FLOW_CONNECT ? match_any_process(f) : match_flow(f, comm);
@@ -215,11 +215,11 @@ static __always_inline struct ft_hop_scan *scan_of_mini(const struct sock_common
 	return scan_of(hop);
 }
 
-static __always_inline void scan_time_wait(struct sock_common *skc)
+static __always_inline void scan_time_wait(struct sock_common *skc, __u32 netns)
 {
 	struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(skc);
 	struct ft_flow f = {};
-	struct ft_hop_scan *s = tw ? scan_of_mini(skc, &f, false) : NULL;
+	struct ft_hop_scan *s = tw ? scan_of_mini(skc, netns, &f, false) : NULL;
 
 	if (!s)
 		return;
@@ -230,38 +230,38 @@ static __always_inline void scan_time_wait(struct sock_common *skc)
 	scan_port(&f, true);
 }
 
-static __always_inline void scan_handshake(const struct sock_common *skc)
+static __always_inline void scan_handshake(const struct sock_common *skc, __u32 netns)
 {
 	struct ft_flow f = {};
-	struct ft_hop_scan *s = scan_of_mini(skc, &f, true);
+	struct ft_hop_scan *s = scan_of_mini(skc, netns, &f, true);
 
 	if (s)
 		s->syn_recv++;
 }
 
-static __always_inline void scan_mini(struct sock_common *skc)
+static __always_inline void scan_mini(struct sock_common *skc, __u32 netns)
 {
 	__u32 state = skc->skc_state;
 
 	if (state == TCP_TIME_WAIT)
-		scan_time_wait(skc);
+		scan_time_wait(skc, netns);
 	else if (state == TCP_NEW_SYN_RECV)
-		scan_handshake(skc);
+		scan_handshake(skc, netns);
 }
 
 /* --- listeners --- */
 
-static __always_inline void scan_listener(__u64 key, const struct tcp_sock *tp)
+static __always_inline void scan_listener(const struct event *ev, const struct tcp_sock *tp)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	struct ft_listener *l = bpf_map_lookup_elem(&ft_listeners, &key);
+	struct ft_listener *l = bpf_map_lookup_elem(&ft_listeners, &ev->key);
 	char comm[FT_COMM_LEN] __attribute__((aligned(8))) = {};
 	struct ft_hop_scan *s;
 	struct ft_flow f = {};
 
 	if (!l || !control.scanning)
 		return;
-	common_tuple(&sk->__sk_common, &f);
+	common_tuple(&sk->__sk_common, ev->netns, &f);
 	__builtin_memcpy(comm, l->comm, sizeof(comm));
 	l->hop = match_flow(&f, comm);
 	l->backlog = sk->sk_ack_backlog;

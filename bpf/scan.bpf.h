@@ -42,12 +42,12 @@ static __always_inline void own(__u64 key, char comm[FT_COMM_LEN], __u32 *pid)
 	*pid = o->pid;
 }
 
-static __always_inline void fill_listener(__u64 key, struct sock *sk)
+static __always_inline void fill_listener(const struct event *ev)
 {
 	struct ft_listener l = {};
 
-	own(key, l.comm, &l.pid);
-	remember_listener(key, sk, &l);
+	own(ev->key, l.comm, &l.pid);
+	remember_listener(ev, &l);
 }
 
 /* An open socket without an entry. In the first walk it was open before us; later its opening
@@ -128,7 +128,7 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 		meet(tp, known, state);
 		return;
 	}
-	sock_tuple(ev->sk, &f);
+	common_tuple(&ev->sk->__sk_common, ev->netns, &f);
 	if (state == FT_SYN_SENT || !ev_listener(ev, &f, comm))
 		f.flags = FT_FLOW_CONNECT;
 	own(key, comm, &f.pid);
@@ -150,9 +150,9 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 	meet_new(tp, &f, state, counted);
 }
 
-static __always_inline bool elsewhere(const struct sock_common *skc)
+static __always_inline bool elsewhere(__u32 netns)
 {
-	return control.netns && control.netns != skc->skc_net.net->ns.inum;
+	return control.netns && control.netns != netns;
 }
 
 static __always_inline void count_met(void)
@@ -174,20 +174,21 @@ int ft_walk(struct bpf_iter__tcp *ctx)
 	if (!skc)
 		return 0;
 	count_met();
+	ev.netns = netns_of(skc);
 	tp = bpf_skc_to_tcp_sock(skc); /* NULL: timewait and request sockets */
 	if (!tp) {
-		if (control.scanning && !elsewhere(skc))
-			scan_mini(skc);
+		if (control.scanning && !elsewhere(ev.netns))
+			scan_mini(skc, ev.netns);
 		return 0;
 	}
 	ev.sk = &tp->inet_conn.icsk_inet.sk;
 	ev.key = (__u64)ev.sk;
 	state = skc->skc_state;
-	if (ev.sk->sk_protocol != IPPROTO_TCP || elsewhere(skc))
+	if (ev.sk->sk_protocol != IPPROTO_TCP || elsewhere(ev.netns))
 		return 0;
 	if (state == FT_LISTEN) {
-		fill_listener(ev.key, ev.sk);
-		scan_listener(ev.key, tp);
+		fill_listener(&ev);
+		scan_listener(&ev, tp);
 	} else if (state != FT_CLOSE && state != FT_SYN_RECV) { /* its 3 -> 1 is still to come */
 		fill_flow(&ev, tp, state);
 	}
@@ -276,7 +277,7 @@ static __always_inline void fill_row(struct ft_sock_row *row, struct tcp_sock *t
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct ft_flow f = {};
 
-	sock_tuple(sk, &f);
+	common_tuple(&sk->__sk_common, netns_of(&sk->__sk_common), &f);
 	row->key = (__u64)sk;
 	__builtin_memcpy(row->laddr, f.laddr, sizeof(row->laddr));
 	__builtin_memcpy(row->raddr, f.raddr, sizeof(row->raddr));

@@ -59,16 +59,20 @@ struct event {
 	struct sock *sk;
 	__u32 old, new;
 	__u32 context; /* enum ft_context */
-	bool atomic;   /* only in walks: they may be preempted */
+	__u32 netns;
+	bool atomic; /* only in walks: they may be preempted */
 };
 
-static __always_inline __u32 netns_of(const struct sock *sk)
+/* Once per event, before anything branches: each time the verifier (6.18) comes along a pointer
+ * that is followed, it searches the names of all kernel types for it, half a millisecond long. */
+static __always_inline __u32 netns_of(const struct sock_common *skc)
 {
-	return sk->__sk_common.skc_net.net->ns.inum;
+	return skc->skc_net.net->ns.inum;
 }
 
 /* Mini sockets (timewait, request) have it too. */
-static __always_inline void common_tuple(const struct sock_common *skc, struct ft_flow *f)
+static __always_inline void common_tuple(const struct sock_common *skc, __u32 netns,
+					 struct ft_flow *f)
 {
 	if (skc->skc_family == AF_INET) {
 		addr_from_v4(f->laddr, skc->skc_rcv_saddr);
@@ -79,17 +83,12 @@ static __always_inline void common_tuple(const struct sock_common *skc, struct f
 	}
 	f->lport = skc->skc_num;
 	f->rport = bpf_ntohs(skc->skc_dport);
-	f->netns = skc->skc_net.net->ns.inum;
-}
-
-static __always_inline void sock_tuple(const struct sock *sk, struct ft_flow *f)
-{
-	common_tuple(&sk->__sk_common, f);
+	f->netns = netns;
 }
 
 static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
 {
-	sock_tuple(ev->sk, f);
+	common_tuple(&ev->sk->__sk_common, ev->netns, f);
 	if (!f->lport && ev->new == FT_CLOSE) { /* skc_num is gone by then */
 		struct tcp_sock *tp = bpf_skc_to_tcp_sock(ev->sk);
 
@@ -218,7 +217,7 @@ static __always_inline struct mark *mark_of(const struct sock *sk)
 }
 
 /* Whether the engine has anything to do with this transition. */
-static __always_inline bool ours(const struct sock *sk, int old, int new)
+static __always_inline bool ours(const struct sock *sk, __u32 netns, int old, int new)
 {
 	if (control.phase == FT_PHASE_OFF || sk->sk_protocol != IPPROTO_TCP)
 		return false;
@@ -226,10 +225,10 @@ static __always_inline bool ours(const struct sock *sk, int old, int new)
 		return false;
 	if (old == FT_CLOSE && new == FT_CLOSE) /* an aborted listener says it twice */
 		return false;
-	return !control.netns || control.netns == netns_of(sk);
+	return !control.netns || control.netns == netns;
 }
 
-static __always_inline void account(struct sock *sk, int old, int new)
+static __always_inline void account(struct sock *sk, __u32 netns, int old, int new)
 {
 	struct event ev = {
 		.key = (__u64)sk,
@@ -237,6 +236,7 @@ static __always_inline void account(struct sock *sk, int old, int new)
 		.old = old,
 		.new = new,
 		.context = context_of(sk),
+		.netns = netns,
 	};
 
 	if (unlikely(old == FT_LISTEN || new == FT_LISTEN))
@@ -248,16 +248,17 @@ static __always_inline void account(struct sock *sk, int old, int new)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ft_state, struct sock *sk, int old, int new)
 {
+	__u32 netns = netns_of(&sk->__sk_common);
 	struct mark *m;
 
-	if (!ours(sk, old, new))
+	if (!ours(sk, netns, old, new))
 		return 0;
 	m = mark_of(sk);
 	if (m) {
 		m->key = (__u64)sk;
 		m->states = states(old, new);
 	}
-	account(sk, old, new);
+	account(sk, netns, old, new);
 	return 0;
 }
 
@@ -266,17 +267,19 @@ int BPF_PROG(ft_state_again, struct sock *sk, int old, int new)
 {
 	struct mark *m = mark_of(sk);
 	struct ft_totals *t;
+	__u32 netns;
 
 	if (m && m->key == (__u64)sk && m->states == states(old, new)) {
 		m->key = 0; /* consumed: a later event of a reused address must not match */
 		return 0;
 	}
-	if (!ours(sk, old, new))
+	netns = netns_of(&sk->__sk_common);
+	if (!ours(sk, netns, old, new))
 		return 0;
 	t = totals();
 	if (t)
 		__sync_fetch_and_add(&t->rescued, 1);
-	account(sk, old, new);
+	account(sk, netns, old, new);
 	return 0;
 }
 
