@@ -56,7 +56,7 @@ static __always_inline bool moved(const struct ft_pair_ref *r, __u32 pos, __u32 
 }
 
 /* Take the oldest that still waits here; *ret stays as it is if none does. */
-static __noinline void queue_pop(struct ft_pair_queue *q, struct ft_pair_ref *ret, __u32 tid)
+static __always_inline void queue_pop(struct ft_pair_queue *q, struct ft_pair_ref *ret, __u32 tid)
 {
 	for (int i = 0; i < FT_PAIR_QUEUE; i++) {
 		__u32 pos = q->head;
