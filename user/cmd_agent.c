@@ -228,7 +228,7 @@ static void stop(struct agent *a)
 	ft_counting_close(&a->counting);
 }
 
-static int agent(struct agent *a, struct ft_loop *loop)
+static int count(struct agent *a, struct ft_loop *loop)
 {
 	int code = ft_counting_start(&a->counting, a->options, a->pins, NULL);
 
@@ -241,11 +241,27 @@ static int agent(struct agent *a, struct ft_loop *loop)
 	return code;
 }
 
-static int lock(void)
+static int agent(struct agent *a)
 {
-	int pid = 0, err = ft_lock_take(&pid);
+	struct ft_loop loop = FT_LOOP_INIT;
+	int code;
 
-	if (!err)
+	if (ft_loop_init(&loop)) {
+		ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(errno));
+		return FT_EXIT_INTERNAL;
+	}
+	code = count(a, &loop);
+	ft_buf_close(&a->text);
+	ft_loop_close(&loop);
+	return code;
+}
+
+/* The lock, or what to exit with. */
+static int lock(int *ret_lock)
+{
+	int pid, err = *ret_lock = ft_lock_take(&pid);
+
+	if (err >= 0)
 		return 0;
 	if (err == -EBUSY && !pid)
 		ft_log(FT_LOG_ERROR,
@@ -266,8 +282,7 @@ static int lock(void)
 int ft_cmd_agent(const struct ft_options *o)
 {
 	_free_ struct agent *a = calloc(1, sizeof(*a));
-	struct ft_loop loop = FT_LOOP_INIT;
-	int code;
+	int code, held;
 
 	if (!a)
 		return FT_EXIT_INTERNAL;
@@ -277,15 +292,10 @@ int ft_cmd_agent(const struct ft_options *o)
 		return code;
 	code = check_config(o);
 	if (!code)
-		code = lock();
+		code = lock(&held);
 	if (code)
 		return code;
-	if (ft_loop_init(&loop)) {
-		ft_log(FT_LOG_ERROR, "cannot wait for events: %s", strerror(errno));
-		return FT_EXIT_INTERNAL;
-	}
-	code = agent(a, &loop);
-	ft_buf_close(&a->text);
-	ft_loop_close(&loop);
+	code = agent(a);
+	ft_lock_release(held);
 	return code;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* One agent per host: flock() on a file in /run, which holds the agent's pid. The lock ends with
- * the process, however it ends; the file stays. */
+ * the process, however it ends; one that is killed leaves the file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,26 +38,54 @@ int ft_lock_holder(void)
 	return read_pid(fd);
 }
 
-int ft_lock_take(int *ret_pid)
+/* Whether the path still leads to the file that we hold: its last owner may have removed it
+ * between our open() and our flock(). */
+static bool is_current(int fd)
 {
-	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
-	int fd = open(FT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	char text[16];
-	int n, busy = 1;
+	struct stat held, there;
 
-	(void)made;
+	return !fstat(fd, &held) && !stat(FT_LOCK_FILE, &there) && held.st_dev == there.st_dev &&
+	       held.st_ino == there.st_ino;
+}
+
+/* An open file that is locked, or -errno; *ret_pid as in ft_lock_take(). */
+static int try_to_lock(int *ret_pid)
+{
+	int fd = open(FT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), busy = 1;
+
 	if (fd < 0)
 		return -errno;
 	/* A viewer that looks whether we run holds it for a moment. */
 	for (int i = 0; i < 5 && (busy = flock(fd, LOCK_EX | LOCK_NB)); i++)
 		usleep(20000);
-	if (busy) {
-		*ret_pid = read_pid(fd);
-		close(fd);
-		return -EBUSY;
-	}
+	if (!busy && is_current(fd))
+		return fd;
+	*ret_pid = busy ? read_pid(fd) : 0;
+	close(fd);
+	return busy ? -EBUSY : -EAGAIN;
+}
+
+int ft_lock_take(int *ret_pid)
+{
+	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
+	char text[16];
+	int n, fd;
+
+	(void)made;
+	*ret_pid = 0;
+	for (int i = 0; i < 5 && (fd = try_to_lock(ret_pid)) == -EAGAIN; i++)
+		;
+	if (fd < 0)
+		return fd == -EAGAIN ? -EBUSY : fd;
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, text, n, 0) != n)
 		ft_log(FT_LOG_DEBUG, "cannot write %s: %s", FT_LOCK_FILE, strerror(errno));
-	return 0; /* fd stays open: it is the lock */
+	return fd;
+}
+
+void ft_lock_release(int fd)
+{
+	if (is_current(fd) && !unlink(FT_LOCK_FILE))
+		rmdir(FT_LOCK_DIR); /* stays where systemd or a neighbour holds it */
+	close(fd);
 }

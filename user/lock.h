@@ -11,8 +11,11 @@
 /* The pid of the agent that holds the lock; 0 none. */
 int ft_lock_holder(void);
 
-/* Take the lock; it is held until the process ends. 0, or -EBUSY with the holder's pid in
- * *ret_pid (0: not an agent of ours), or -errno. */
+/* Take the lock; it is held until it is released, or the process ends. What to release, or -EBUSY
+ * with the holder's pid in *ret_pid (0: not an agent of ours), or -errno. */
 int ft_lock_take(int *ret_pid);
+
+/* Give it back, and remove its file: a stop leaves nothing behind. */
+void ft_lock_release(int lock);
 
 #endif

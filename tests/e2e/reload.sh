@@ -188,4 +188,5 @@ settle
 equal "nothing active is left" "$(hops '[.hops[].active] | @csv')" 0,0
 equal "drift" "$(show hops | jq -c '[.drift[]] | add')" 0
 stop "$AGENT"
-holds "SIGTERM leaves nothing" test ! -e "$PINS"
+holds "SIGTERM leaves no pin" test ! -e "$PINS"
+holds "and no lock" test ! -e /run/fantail
