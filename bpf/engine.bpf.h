@@ -16,6 +16,7 @@
  *	adds_atomically(ev)	whether something else may add to the same counters meanwhile
  *	opaque_indices		whether its programs may have to load without CAP_PERFMON
  *	opens_may_be_missed	whether the door's programs can be skipped by the kernel
+ *	delete_later		whether the door itself deletes what was closed
  *
  * A socket's transitions are serialised by its lock, so a flow's entry has one writer.
  * Per-CPU counters may have two: what runs in process context can be interrupted by softirq
@@ -85,7 +86,7 @@ static __always_inline bool remember(const struct event *ev, struct ft_flow *f,
 /* The entry has done its work. Here its socket still exists, so nobody else can want it. */
 static __always_inline void forget(const struct event *ev, struct ft_flow *f)
 {
-	if (entries <= keep_entries) {
+	if (delete_later || entries <= keep_entries) {
 		f->state = FT_CLOSE;
 	} else if (!bpf_map_delete_elem(&ft_flows, &ev->key)) {
 		__sync_fetch_and_add(&entries, -1);

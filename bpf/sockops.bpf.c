@@ -170,6 +170,7 @@ static __always_inline bool ev_listener(const struct event *ev, const struct ft_
 /* Nothing skips a sockops program; it runs in any context, and may nest. */
 #define opens_may_be_missed false
 #define adds_atomically(ev) true
+#define delete_later	    false
 
 #include "engine.bpf.h"
 

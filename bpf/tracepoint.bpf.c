@@ -10,6 +10,12 @@
  * a process?): nothing that can come between the two programs of one event writes the same
  * mark, so it is exact.
  *
+ * From Linux 7.0 on, programs may be preempted and a task may change its CPU between two of them
+ * (include/linux/tracepoint.h: SRCU instead of preempt_disable()). Then `preemptible` is set: a
+ * task that waits inside ft_state keeps it from others on that CPU, so ft_state_third is attached,
+ * too; counters are added to atomically; and where the mark is another's, the flow's entry tells
+ * whether the event was accounted (in_entry()).
+ *
  * BTF pointers are dereferenced directly: BPF_CORE_READ is refused under lockdown.
  */
 #include "vmlinux.h"
@@ -38,8 +44,8 @@ char LICENSE[] SEC("license") = "GPL";
 #include "match.bpf.h"
 #include "owner.bpf.h"
 
-/* The event that ft_state accounted last on this CPU and context. Written and read by the two
- * programs only. */
+/* The event that was accounted last on this CPU and context. Written and read by the programs of
+ * this tracepoint only. */
 struct mark {
 	__u64 key;
 	__u64 states;
@@ -54,13 +60,16 @@ struct {
 	__type(value, struct marks);
 } ft_marks SEC(".maps");
 
+/* Programs of tracepoints may be preempted. Set before load. */
+const volatile bool preemptible = false;
+
 struct event {
 	__u64 key; /* the socket's address */
 	struct sock *sk;
 	__u32 old, new;
 	__u32 context; /* enum ft_context */
 	__u32 netns;
-	bool atomic; /* only in walks: they may be preempted */
+	bool atomic; /* something else on this CPU may add meanwhile: we may be preempted */
 };
 
 /* Once per event, before anything branches: each time the verifier (6.18) comes along a pointer
@@ -191,6 +200,7 @@ static __always_inline bool ev_listener(const struct event *ev, const struct ft_
  * may nest deeper, hardened ones hide the context of chosen processes. */
 #define opens_may_be_missed true
 #define adds_atomically(ev) ((ev)->atomic)
+#define delete_later	    preemptible
 
 #include "engine.bpf.h"
 #include "listen.bpf.h"
@@ -239,47 +249,96 @@ static __always_inline void account(struct sock *sk, __u32 netns, int old, int n
 		.netns = netns,
 	};
 
+	ev.atomic = preemptible && ev.context == FT_CONTEXT_PROCESS;
 	if (unlikely(old == FT_LISTEN || new == FT_LISTEN))
 		listener_changed(&ev);
 	else
 		transit(&ev);
 }
 
+static __always_inline void leave_mark(struct mark *m, const struct sock *sk, int old, int new)
+{
+	if (!m)
+		return;
+	m->key = (__u64)sk;
+	m->states = states(old, new);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ft_state, struct sock *sk, int old, int new)
 {
 	__u32 netns = netns_of(&sk->__sk_common);
-	struct mark *m;
 
 	if (!ours(sk, netns, old, new))
 		return 0;
-	m = mark_of(sk);
-	if (m) {
-		m->key = (__u64)sk;
-		m->states = states(old, new);
-	}
+	leave_mark(mark_of(sk), sk, old, new);
 	account(sk, netns, old, new);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(ft_state_again, struct sock *sk, int old, int new)
+/* No mark is left of an event that was accounted, because another task ran in between, or this one
+ * went to another CPU. The socket is locked, so its entry is as this event left it. What has no
+ * entry is of no hop (or found no room), and to account that again changes nothing. */
+static __always_inline bool in_entry(const struct sock *sk, __u32 old, __u32 new)
+{
+	__u64 key = (__u64)sk;
+	const struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &key);
+
+	if (!f || f->state != new || f->rport != bpf_ntohs(sk->__sk_common.skc_dport))
+		return false;
+	return new != FT_CLOSE || (f->path & 0xf) == old; /* what it was closed from */
+}
+
+/* What forget() leaves to us: the entry had to tell of this event until now. */
+static __always_inline void forget_closed(const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	const struct ft_flow *f;
+
+	if (entries <= keep_entries)
+		return;
+	f = bpf_map_lookup_elem(&ft_flows, &key);
+	if (f && f->state == FT_CLOSE && !bpf_map_delete_elem(&ft_flows, &key))
+		__sync_fetch_and_add(&entries, -1);
+}
+
+/* last: no other program comes after this one. */
+static __always_inline void account_rest(struct sock *sk, int old, int new, bool last)
 {
 	struct mark *m = mark_of(sk);
 	struct ft_totals *t;
 	__u32 netns;
 
 	if (m && m->key == (__u64)sk && m->states == states(old, new)) {
-		m->key = 0; /* consumed: a later event of a reused address must not match */
-		return 0;
+		if (last)
+			m->key = 0; /* a later event of a reused address must not match */
+		if (last && preemptible && new == FT_CLOSE)
+			forget_closed(sk);
+		return;
 	}
 	netns = netns_of(&sk->__sk_common);
-	if (!ours(sk, netns, old, new))
-		return 0;
+	if (!ours(sk, netns, old, new) || (preemptible && in_entry(sk, old, new)))
+		return;
+	if (!last)
+		leave_mark(m, sk, old, new);
 	t = totals();
 	if (t)
 		__sync_fetch_and_add(&t->rescued, 1);
 	account(sk, netns, old, new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ft_state_again, struct sock *sk, int old, int new)
+{
+	account_rest(sk, old, new, !preemptible);
+	return 0;
+}
+
+/* Only where programs may be preempted. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(ft_state_third, struct sock *sk, int old, int new)
+{
+	account_rest(sk, old, new, true);
 	return 0;
 }
 

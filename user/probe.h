@@ -46,6 +46,7 @@ enum ft_map {
 enum ft_link {
 	FT_LINK_STATE,	     /* tracepoint: ft_state; sockops: the cgroup attachment */
 	FT_LINK_STATE_AGAIN, /* tracepoint only */
+	FT_LINK_STATE_THIRD, /* where tracing programs may be preempted */
 	FT_LINK_WALK,	     /* iterators; sockops has none */
 	FT_LINK_DUMP,
 	FT_LINK_SWEEP,
@@ -71,7 +72,8 @@ struct ft_probe_options {
 	uint32_t interval_ms; /* for readers */
 	uint32_t one_shot_ms; /* see struct ft_control */
 	bool discover;
-	bool single; /* benchmark only: attach the first program alone */
+	bool single;	  /* benchmark only: attach the first program alone */
+	bool preemptible; /* as if this kernel preempted tracing programs; else it is found out */
 };
 
 #define FT_PROBE_NONE                                                                              \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,6 +125,16 @@ static bool sockops_may_call(int helper)
 	return true;
 }
 
+/* Linux 7.0 took preempt_disable() from tracepoints. Whether that is so tells only the release: no
+ * type or symbol does. */
+static bool may_be_preempted(void)
+{
+	struct utsname name;
+	unsigned int major = 0;
+
+	return !uname(&name) && sscanf(name.release, "%u", &major) == 1 && major >= 7;
+}
+
 static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, bool owner)
 {
 	if (o->source == FT_SOURCE_TRACEPOINT) {
@@ -133,6 +144,9 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
 		s->tracepoint->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->tracepoint->rodata->tick_ns = jiffy_ns();
+		s->tracepoint->rodata->preemptible = o->preemptible || may_be_preempted();
+		bpf_program__set_autoload(s->tracepoint->progs.ft_state_third,
+					  s->tracepoint->rodata->preemptible);
 		s->obj = s->tracepoint->obj;
 		s->opened = s->tracepoint->skeleton;
 	} else if (have_btf() && sockops_may_call(BPF_FUNC_skc_to_tcp_sock)) {
@@ -187,7 +201,7 @@ static int attach_sweep(struct skeleton *s)
 			  bpf_program__attach_iter(s->tracepoint->progs.ft_sweep, &opts));
 }
 
-/* ft_state first: programs of one tracepoint run in the order of their attachment. */
+/* In this order: programs of one tracepoint run in the order of their attachment. */
 static int attach_tracepoint(struct skeleton *s, bool single)
 {
 	struct ft_tracepoint *t = s->tracepoint;
@@ -196,6 +210,9 @@ static int attach_tracepoint(struct skeleton *s, bool single)
 	if (!err && !single)
 		err = attach_one(s, FT_LINK_STATE_AGAIN,
 				 bpf_program__attach(t->progs.ft_state_again));
+	if (!err && !single && t->rodata->preemptible)
+		err = attach_one(s, FT_LINK_STATE_THIRD,
+				 bpf_program__attach(t->progs.ft_state_third));
 	if (!err)
 		err = attach_one(s, FT_LINK_WALK, bpf_program__attach_iter(t->progs.ft_walk, NULL));
 	if (!err)

@@ -27,9 +27,13 @@ static const char *const map_pins[] = {
 	[FT_MAP_PAIRINGS] = "pairings", [FT_MAP_PAIR_LOSS] = "pair_loss",
 };
 static const char *const link_pins[] = {
-	[FT_LINK_STATE] = "link_state", [FT_LINK_STATE_AGAIN] = "link_state_again",
-	[FT_LINK_WALK] = "link_walk",	[FT_LINK_DUMP] = "link_dump",
-	[FT_LINK_SWEEP] = "link_sweep", [FT_LINK_HOLDERS] = "link_holders",
+	[FT_LINK_STATE] = "link_state",
+	[FT_LINK_STATE_AGAIN] = "link_state_again",
+	[FT_LINK_STATE_THIRD] = "link_state_third",
+	[FT_LINK_WALK] = "link_walk",
+	[FT_LINK_DUMP] = "link_dump",
+	[FT_LINK_SWEEP] = "link_sweep",
+	[FT_LINK_HOLDERS] = "link_holders",
 };
 
 #define PATH_LEN 1024
@@ -156,11 +160,11 @@ static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why
 	return 0;
 }
 
-/* The sockops door has fewer maps and only one link. */
+/* The sockops door has fewer maps and only one link; not every kernel needs a third program. */
 static bool needed(const struct ft_probe *p, bool link, int i)
 {
 	if (p->meta.source == FT_SOURCE_TRACEPOINT)
-		return true;
+		return !link || i != FT_LINK_STATE_THIRD;
 	if (link)
 		return i == FT_LINK_STATE;
 	return i != FT_MAP_OWNERS && i != FT_MAP_WALKED && i != FT_MAP_SCANS &&

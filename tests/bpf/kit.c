@@ -146,6 +146,7 @@ void kit_load(unsigned int doors, const struct kit_options *o)
 			.max_flows = o && o->max_flows ? o->max_flows : 262144,
 			.netns = o && o->all_netns ? 0 : kit_netns(),
 			.discover = o && o->discover,
+			.preemptible = o && o->preemptible,
 		};
 
 		if (!(doors & 1U << i))

@@ -37,6 +37,7 @@ struct kit_options {
 	uint32_t max_flows; /* 0: 262144 */
 	bool all_netns;	    /* tracepoint: count every namespace, not only the test's */
 	bool discover;
+	bool preemptible; /* as on a kernel that preempts tracing programs */
 };
 
 /* Step into a new network namespace with lo up. Done by kit_load; earlier for sockets that

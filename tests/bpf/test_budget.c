@@ -26,19 +26,20 @@ static const struct {
 	/* clang-format off */
 	{"ft_state", 100000},
 	{"ft_state_again", 100000},
+	{"ft_state_third", 100000},
 	{"ft_walk", 40000},
 	{"ft_sweep", 500},
 	{"ft_dump", 8000},
 	{"ft_holders", 500},
 	{"ft_sockops", 40000},
 	{"ft_pair_read", 8000},
-	{"ft_pair_send", 240000},
-	{"ft_pair_sendmsg", 240000},
-	{"ft_pair_sendpage", 240000},
+	{"ft_pair_send", 60000},
+	{"ft_pair_sendmsg", 60000},
+	{"ft_pair_sendpage", 60000},
 	{"ft_pair_msg_in", 500},
-	{"ft_pair_msg_out", 240000},
+	{"ft_pair_msg_out", 60000},
 	{"ft_pair_page_in", 500},
-	{"ft_pair_page_out", 240000},
+	{"ft_pair_page_out", 60000},
 	{"ft_pair_state", 3000},
 	{"ft_pair_again", 3000},
 	/* clang-format on */
@@ -49,7 +50,7 @@ static unsigned int seen[NBUDGETS]; /* the most that was looked at; 0: not loade
 
 /* The objects, some in two ways: a constant turns code off. */
 enum object { TRACEPOINT, SOCKOPS, SOCKOPS_NOBTF, PAIR, NOBJECTS };
-static const unsigned int ways[] = {2, 2, 1, 1};
+static const unsigned int ways[] = {3, 2, 1, 1};
 
 struct opened {
 	struct ft_tracepoint *tracepoint;
@@ -59,12 +60,13 @@ struct opened {
 	struct bpf_object *obj;
 };
 
-static struct opened open_object(enum object which, bool way)
+static struct opened open_object(enum object which, unsigned int way)
 {
 	struct opened o = {0};
 
 	if (which == TRACEPOINT && (o.tracepoint = ft_tracepoint__open())) {
-		o.tracepoint->rodata->no_probe_read = way;
+		o.tracepoint->rodata->no_probe_read = way == 1;
+		o.tracepoint->rodata->preemptible = way == 2;
 		o.obj = o.tracepoint->obj;
 	} else if (which == SOCKOPS && (o.sockops = ft_sockops__open())) {
 		o.sockops->rodata->have_owner = way;
@@ -111,7 +113,7 @@ static bool may_load(const struct bpf_program *prog)
 }
 
 /* Load program number n of an object, alone; false: this object has fewer. */
-static bool load_alone(enum object which, bool way, unsigned int n)
+static bool load_alone(enum object which, unsigned int way, unsigned int n)
 {
 	static char log[1 << 16];
 	struct opened o = open_object(which, way);

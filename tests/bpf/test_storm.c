@@ -157,14 +157,14 @@ static void expect_made(const struct storm *s)
 }
 
 /* Run the generator in a namespace of its own and hold every count against it. */
-static void expect_exact(unsigned int doors, const char *args, unsigned int of)
+static void expect_exact_with(unsigned int doors, const struct kit_options *o, const char *args,
+			      unsigned int of)
 {
-	const struct kit_options o = {.all_netns = true};
 	unsigned int port = run_port(), conns = kit_storm(of);
 	char text[160];
 	struct storm s;
 
-	kit_load(doors, &o);
+	kit_load(doors, o);
 	set_hops(port, 2);
 	kit_start();
 	snprintf(text, sizeof(text), "-N -W -t 2 -p %u -n %u %s", port, conns, args);
@@ -179,6 +179,13 @@ static void expect_exact(unsigned int doors, const char *args, unsigned int of)
 	}
 	expect_made(&s);
 	end_storm(&s);
+}
+
+static void expect_exact(unsigned int doors, const char *args, unsigned int of)
+{
+	const struct kit_options o = {.all_netns = true};
+
+	expect_exact_with(doors, &o, args, of);
 }
 
 Test(storm, two_generators_are_counted_exactly)
@@ -205,6 +212,13 @@ Test(storm, two_generators_are_counted_exactly_with_packet_steering)
 	if (skips_nested_programs())
 		cr_assert_gt(kit_read(FT_SOURCE_TRACEPOINT)->totals.rescued, 0,
 			     "the second program found nothing to do");
+}
+
+Test(storm, three_programs_count_exactly_with_packet_steering)
+{
+	const struct kit_options o = {.all_netns = true, .preemptible = true};
+
+	expect_exact_with(KIT_TRACEPOINT, &o, "-m fin -r 3", 200000);
 }
 
 Test(storm, both_doors_agree_with_packet_steering_when_the_server_closes)
