@@ -10,6 +10,9 @@ volatile struct ft_pair_control pairing SEC(".data.pairing");
  * the servers saw). Set before load. */
 const volatile bool drop_ended = true;
 
+/* Programs may be preempted, see tracepoint.bpf.c. Set before load. */
+const volatile bool preemptible = false;
+
 /* The counting object's table, shared; only read here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -89,6 +92,16 @@ struct {
 static __always_inline void add(__u64 *counter, __u64 n)
 {
 	__sync_fetch_and_add(counter, n);
+}
+
+/* What only reads and writes add to: nothing interrupts one of these and does the same, unless it
+ * is preempted. */
+static __always_inline void add_alone(__u64 *counter, __u64 n)
+{
+	if (preemptible)
+		__sync_fetch_and_add(counter, n);
+	else
+		*counter += n;
 }
 
 static __always_inline void lose(enum ft_pair_loss reason)

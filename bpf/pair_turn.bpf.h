@@ -67,7 +67,7 @@ static __always_inline void count_unhanded(const struct ft_pair_thread *t,
 		return;
 	s = stats_of(HOP_OF(t->last.id));
 	if (s)
-		s->unhanded++;
+		add_alone(&s->unhanded, 1);
 }
 
 static __always_inline void on_read(const struct where *w, __u64 read_bytes)
@@ -172,11 +172,11 @@ static __always_inline void wrote_b(struct ft_pair_thread *t, struct ft_pair_flo
 	if (t->last_role == FT_PAIR_A && HOP_OF(t->last.id) == from)
 		last = t->last;
 	latch = f->latch.id ? f->latch : last; /* until its first answer, see on_read() */
-	s->sends++;
-	s->matched[FT_PAIR_LAST] += !!last.id;
-	s->matched[FT_PAIR_LATCH] += !!latch.id;
-	s->matched[FT_PAIR_FIFO] += !!fifo.id;
-	s->matched[FT_PAIR_BACK] += last.id || latch.id || fifo.id;
+	add_alone(&s->sends, 1);
+	add_alone(&s->matched[FT_PAIR_LAST], !!last.id);
+	add_alone(&s->matched[FT_PAIR_LATCH], !!latch.id);
+	add_alone(&s->matched[FT_PAIR_FIFO], !!fifo.id);
+	add_alone(&s->matched[FT_PAIR_BACK], last.id || latch.id || fifo.id);
 	if (latch.id == last.id && latch.id == fifo.id && known_pair(f, latch.id, FT_PAIR_FW_ANY))
 		return;
 	/* The one that is most often right comes last: it stays with the flow. */
@@ -202,12 +202,12 @@ static __always_inline __u32 evidence_back(struct ft_pair_thread *t, bool again)
 	if (!s)
 		return FT_PAIR_REV_LAST;
 	if (!t->handed)
-		s->handed++;
+		add_alone(&s->handed, 1);
 	t->handed = 1;
-	s->back++;
+	add_alone(&s->back, 1);
 	if (q->waiting == 1 && q->flow[SLOT(t->last_pos)].id == t->last.id)
 		return FT_PAIR_REV_LAST | FT_PAIR_REV_ALONE;
-	s->back_ambiguous++;
+	add_alone(&s->back_ambiguous, 1);
 	return FT_PAIR_REV_LAST;
 }
 
@@ -259,7 +259,7 @@ static __always_inline void count_send(const struct ft_pair_flow *f)
 	struct ft_pair_stats *s = f->role == FT_PAIR_B ? stats_of(f->hop) : NULL;
 
 	if (s)
-		s->sends++;
+		add_alone(&s->sends, 1);
 }
 
 static __always_inline void on_write(const struct where *w, __u32 bytes)

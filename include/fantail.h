@@ -16,7 +16,7 @@
 #endif
 
 /* Change it whenever a struct below, or the meaning of a field, changes. */
-#define FT_ABI 3
+#define FT_ABI 4
 
 #define FT_MAX_HOPS  64
 #define FT_MAX_RULES 128

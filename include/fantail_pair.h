@@ -154,12 +154,13 @@ enum ft_pair_loss {
 	FT_PAIR_LOSS_CLOSED_FULL,  /* a closed flow has no byte signature */
 	FT_PAIR_LOSS_QUEUE_FULL,   /* a thread read more than FT_PAIR_QUEUE without passing on */
 	FT_PAIR_LOSS_MISSED_CLOSE, /* a flow's end was not seen: it is in no histogram */
+	FT_PAIR_LOSS_SKIPPED, /* reads and writes, of any socket, that the kernel did not show */
 	FT_NPAIR_LOSS
 };
 struct ft_pair_totals {
 	__u64 loss[FT_NPAIR_LOSS];
 };
-FT_ABI_SIZE(ft_pair_totals, 48);
+FT_ABI_SIZE(ft_pair_totals, 56);
 
 /* Sockets that a thread has read and not yet passed on, per role; a power of two, and no less
  * than what becomes readable in one batch. */

@@ -85,6 +85,9 @@ struct ft_probe_options {
  * it, too; adopting has to ask for it. Idempotent. */
 void ft_probe_prepare(void);
 
+/* Whether this kernel may preempt a tracing program (see tracepoint.bpf.c). */
+bool ft_probe_preemptible(void);
+
 /*
  * Load and attach, with counting still off. On failure returns -errno and one line for the
  * user, with the remedy, in why. *p is closed on failure.

@@ -127,7 +127,7 @@ static bool sockops_may_call(int helper)
 
 /* Linux 7.0 took preempt_disable() from tracepoints. Whether that is so tells only the release: no
  * type or symbol does. */
-static bool may_be_preempted(void)
+bool ft_probe_preemptible(void)
 {
 	struct utsname name;
 	unsigned int major = 0;
@@ -144,7 +144,7 @@ static int open_skeleton(struct skeleton *s, const struct ft_probe_options *o, b
 		s->tracepoint->rodata->no_probe_read = lockdown_confidential();
 		s->tracepoint->rodata->keep_entries = FT_KEEP(o->max_flows);
 		s->tracepoint->rodata->tick_ns = jiffy_ns();
-		s->tracepoint->rodata->preemptible = o->preemptible || may_be_preempted();
+		s->tracepoint->rodata->preemptible = o->preemptible || ft_probe_preemptible();
 		bpf_program__set_autoload(s->tracepoint->progs.ft_state_third,
 					  s->tracepoint->rodata->preemptible);
 		s->obj = s->tracepoint->obj;

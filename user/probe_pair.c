@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "log.h"
+#include "probe.h"
 #include "probe_pair.h"
 #include "pair.skel.h"
 
@@ -61,6 +62,7 @@ static int configure(struct ft_pair *pair, int flows, const struct ft_probe_pair
 	while ((prog = bpf_object__next_program(pair->obj, prog)))
 		bpf_program__set_autoload(prog, of_door(prog, door));
 	pair->rodata->drop_ended = !o->keep_ended;
+	pair->rodata->preemptible = ft_probe_preemptible();
 	err = bpf_map__reuse_fd(pair->maps.ft_flows, flows);
 	if (!err && o->max_flows)
 		err = bpf_map__set_max_entries(pair->maps.ft_pair_flows, FT_ROOM(o->max_flows));
@@ -103,12 +105,22 @@ static int open_door(struct skeleton *s, int flows, const struct ft_probe_pair_o
 	return err;
 }
 
+static void collect_program(struct ft_probe_pair *p, const struct skeleton *s, int i)
+{
+	const char *name = programs[p->door][i];
+
+	if (!s->link[i])
+		return;
+	p->link[i] = bpf_link__fd(s->link[i]);
+	p->program[i] = bpf_program__fd(bpf_object__find_program_by_name(s->pair->obj, name));
+}
+
 static void collect_fds(struct ft_probe_pair *p, const struct skeleton *s)
 {
 	for (int i = 0; i < FT_NPAIR_MAPS; i++)
 		p->map[i] = bpf_object__find_map_fd_by_name(s->pair->obj, map_names[i]);
 	for (int i = 0; i < FT_NPAIR_LINKS; i++)
-		p->link[i] = s->link[i] ? bpf_link__fd(s->link[i]) : -1;
+		collect_program(p, s, i);
 }
 
 #define ENOTSUPP 524 /* the kernel's own: fentry on arm64 before 6.4 */

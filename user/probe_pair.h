@@ -39,7 +39,7 @@ enum ft_pair_door { FT_PAIR_TRACEPOINT, FT_PAIR_FEXIT, FT_PAIR_KPROBE, FT_NPAIR_
 
 struct ft_probe_pair {
 	int map[FT_NPAIR_MAPS];
-	int link[FT_NPAIR_LINKS];
+	int link[FT_NPAIR_LINKS], program[FT_NPAIR_LINKS];
 	int flows; /* the counting programs' table; not owned */
 	int ncpus;
 	enum ft_pair_door door;
@@ -52,7 +52,8 @@ struct ft_probe_pair {
 #define FT_PROBE_PAIR_NONE                                                                         \
 	{                                                                                          \
 		.map = {[0 ... FT_NPAIR_MAPS - 1] = -1},                                           \
-		.link = {[0 ... FT_NPAIR_LINKS - 1] = -1}, .flows = -1                             \
+		.link = {[0 ... FT_NPAIR_LINKS - 1] = -1},                                         \
+		.program = {[0 ... FT_NPAIR_LINKS - 1] = -1}, .flows = -1                          \
 	}
 
 struct ft_probe_pair_options {

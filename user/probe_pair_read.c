@@ -43,6 +43,22 @@ static void add_stats(const struct ft_probe_pair *p, const struct ft_pair_stats 
 	memcpy(ret->reuse.max, reuse.max, sizeof(reuse.max));
 }
 
+/* Where programs may be preempted (see tracepoint.bpf.c), or interrupt each other, the kernel skips
+ * some, and says how many (from 5.12 on). Those of the state have a second one. */
+static uint64_t skipped(const struct ft_probe_pair *p)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < FT_PAIR_LINK_STATE; i++) {
+		struct bpf_prog_info info = {0};
+		__u32 len = sizeof(info);
+
+		if (p->program[i] >= 0 && !bpf_obj_get_info_by_fd(p->program[i], &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 int ft_probe_pair_read(const struct ft_probe_pair *p, uint32_t nhops,
 		       struct ft_pair_stats stats[FT_MAX_HOPS], struct ft_pair_totals *ret)
 {
@@ -63,6 +79,7 @@ int ft_probe_pair_read(const struct ft_probe_pair *p, uint32_t nhops,
 	for (int i = 0; i < p->ncpus; i++)
 		add_words(ret->loss, totals[i].loss, FT_NPAIR_LOSS);
 	ret->loss[FT_PAIR_LOSS_MISSED_CLOSE] += p->missed_close;
+	ret->loss[FT_PAIR_LOSS_SKIPPED] = skipped(p);
 	return 0;
 }
 

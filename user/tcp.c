@@ -68,6 +68,7 @@ static const char *const pair_loss_name[] = {
 	[FT_PAIR_LOSS_FLOWS_FULL] = "flows_full",     [FT_PAIR_LOSS_EDGES_FULL] = "edges_full",
 	[FT_PAIR_LOSS_THREADS_FULL] = "threads_full", [FT_PAIR_LOSS_CLOSED_FULL] = "closed_full",
 	[FT_PAIR_LOSS_QUEUE_FULL] = "queue_full",     [FT_PAIR_LOSS_MISSED_CLOSE] = "missed_close",
+	[FT_PAIR_LOSS_SKIPPED] = "skipped",
 };
 COVERS(pair_loss_name, FT_NPAIR_LOSS);
 

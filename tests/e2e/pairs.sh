@@ -27,6 +27,11 @@ becomes() { # VALUE COMMAND...
 is() {
 	[ "$("${@:2}")" = "$1" ]
 }
+# How many reads and writes the kernel did not show: more than 0 only where it may preempt the
+# programs (Linux 7). So many exchanges and pairs may be missing.
+skipped() {
+	show loss | jq .pair_loss.skipped
+}
 truth() { # LOG: couples and clients
 	sort -u "$1" | awk '{ couples++; if (!($1 in seen)) { seen[$1]; clients++ } }
 		END { print couples + 0, clients + 0 }'
@@ -60,14 +65,17 @@ inside ab -q -k -n 300 -c 10 http://127.0.0.1:8080/ >"$W/ab" 2>&1 || die "ab run
 settle
 read -r couples clients < <(truth "$W/new.log")
 holds "pairs are those of the servers' log ($couples of $clients clients)" \
-	becomes "[$couples,$clients]" paired new '[.partners, .flows]'
-equal "the mean is their quotient" "$(paired new ".mean == $couples / $clients")" true
+	becomes true paired new ".flows == $clients and .partners <= $couples and
+		.partners >= $couples - $(skipped)"
+equal "the mean is their quotient" "$(paired new ".mean == .partners / $clients")" true
 equal "every connection was used by one client" \
 	"$(paired new '(.reuse.mean >= 0.99 and .reuse.mean <= 1 and .reuse.max == 1)')" true
 holds "with confidence" is true paired new '.confidence >= 0.96 and .coverage >= 0.96'
-equal "exchanges are requests" "$(hops 'hop("front").exchanges')" 330
-equal "one exchange for each new connection" "$(show edges | jq '.edges[] |
-	select(.to == "new").flows_per_exchange')" 1
+exchanges=$(hops 'hop("front").exchanges')
+holds "exchanges are requests ($exchanges of 330)" \
+	test "$exchanges" -le 330 -a "$exchanges" -ge $((330 - $(skipped)))
+equal "one exchange for each new connection" "$(show edges | jq ".edges[] |
+	select(.to == \"new\").flows_per_exchange == 330 / $exchanges")" true
 says "the textfile has the ratio" "$PROM" '^fantail_fanout_ratio\{from="front",to="new",kind="paired"\} [0-9.]+$'
 says "and its denominator" "$PROM" "^fantail_paired_flows_count\\{from=\"front\",to=\"new\"\\} $clients\$"
 says "and the queue wait" "$PROM" '^fantail_queue_wait_seconds_count\{hop="front"\} [1-9]'
@@ -83,7 +91,7 @@ equal "a pool's connections serve several clients" "$(paired kept '.reuse.mean >
 requests=$(wc -l <"$W/kept.log")
 # wrk leaves when its time is over: up to 20 requests never got their answer
 equal "exchanges are requests there, too" "$(hops "hop(\"kept\").exchanges |
-	. <= $requests and . >= $requests - 20")" true
+	. <= $requests and . >= $requests - 20 - $(skipped)")" true
 
 # live pairs, with both tuples
 mkfifo "$W/tunnel"
