@@ -6,10 +6,11 @@
  *	bench [-s WHAT] [-c CGROUP] [-p PORT[-PORT]] [-m FLOWS] [-x PREFIX] [-q] [-v] [--] COMMAND…
  *
  * WHAT: tracepoint (default), sockops, single (the first of the two programs alone: what
- * nesting loses without the second), floor, floor-sockops (programs that do nothing), none,
- * watch (attach nothing; sum the programs of another tool, -x PREFIX, while it runs).
- * -H: COMMAND is `conngen -m hold …`: measures while the flows are open - bytes of table memory
- * per flow, microseconds to read all counters, to list all flows, to walk all sockets.
+ * nesting loses without the second), preemptible (three programs, as on Linux 7), floor,
+ * floor-sockops (programs that do nothing), floor-find (one that does nothing and one that finds
+ * the socket in a table), none, watch (attach nothing; sum the programs of another tool, -x PREFIX,
+ *while it runs). -H: COMMAND is `conngen -m hold …`: measures while the flows are open - bytes of
+ *table memory per flow, microseconds to read all counters, to list all flows, to walk all sockets.
  * -q: without the kernel's program statistics, which cost time themselves. -v: per program.
  * Run time is summed over the programs whose names begin with PREFIX (default: ours).
  */
@@ -129,6 +130,7 @@ static int attach_fantail(struct bench *b)
 		.cgroup = b->cgroup,
 		.max_flows = b->max_flows,
 		.single = !strcmp(b->what, "single"),
+		.preemptible = !strcmp(b->what, "preemptible"),
 	};
 	struct ft_config *c = calloc(1, sizeof(*c));
 	char why[256];
@@ -153,7 +155,9 @@ static int attach_floor(struct bench *b)
 	b->floor = ft_floor__open_and_load();
 	if (!b->floor)
 		return -errno;
-	if (!strcmp(b->what, "floor"))
+	if (!strcmp(b->what, "floor-find") && !bpf_program__attach(b->floor->progs.floor_find))
+		return -errno;
+	if (strcmp(b->what, "floor-sockops") != 0)
 		return bpf_program__attach(b->floor->progs.floor_state) ? 0 : -errno;
 	fd = open(b->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd >= 0 && bpf_program__attach_cgroup(b->floor->progs.floor_sockops, fd) ? 0
