@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -241,7 +242,7 @@ int ft_counting_scan(struct ft_counting *c)
 
 /* --- open files --- */
 
-static uint32_t count_files(int proc_fd)
+static uint32_t list_files(int proc_fd)
 {
 	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -257,6 +258,17 @@ static uint32_t count_files(int proc_fd)
 		n += e->d_name[0] != '.';
 	closedir(d);
 	return n;
+}
+
+/* From Linux 6.2 on the directory's size is the number (fs/proc/fd.c): 100 000 names take 50 ms to
+ * list. */
+static uint32_t count_files(int proc_fd)
+{
+	struct stat st;
+
+	if (!fstatat(proc_fd, "fd", &st, 0) && st.st_size > 0)
+		return (uint32_t)st.st_size;
+	return list_files(proc_fd);
 }
 
 /* The process of that name with the least room stands for all of them. */

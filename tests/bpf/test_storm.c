@@ -221,6 +221,26 @@ Test(storm, three_programs_count_exactly_with_packet_steering)
 	expect_exact_with(KIT_TRACEPOINT, &o, "-m fin -r 3", 200000);
 }
 
+/* On kernels that preempt programs (7.0 and later) these wait inside them for whole time slices. */
+Test(storm, processes_that_only_spin_cost_no_connection)
+{
+	pid_t spinning[4];
+
+	for (int i = 0; i < 4; i++) {
+		spinning[i] = fork();
+		if (!spinning[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				;
+		}
+	}
+	expect_exact(KIT_TRACEPOINT, "-m fin -r 3", 40000);
+	for (int i = 0; i < 4; i++) {
+		kill(spinning[i], SIGKILL);
+		waitpid(spinning[i], NULL, 0);
+	}
+}
+
 Test(storm, both_doors_agree_with_packet_steering_when_the_server_closes)
 {
 	expect_exact(KIT_BOTH, "-m sfin -r 3", 60000);

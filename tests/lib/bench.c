@@ -7,11 +7,11 @@
  *
  * WHAT: tracepoint (default), sockops, single (the first of the two programs alone: what
  * nesting loses without the second), preemptible (three programs, as on Linux 7), floor,
- * floor-sockops (programs that do nothing), floor-find (one that does nothing and one that finds
- * the socket in a table), none, watch (attach nothing; sum the programs of another tool, -x PREFIX,
- *while it runs). -H: COMMAND is `conngen -m hold …`: measures while the flows are open - bytes of
- *table memory per flow, microseconds to read all counters, to list all flows, to walk all sockets.
- * -q: without the kernel's program statistics, which cost time themselves. -v: per program.
+ * floor-sockops, floor-pair (programs that do nothing), floor-find (one that does nothing and one
+ * that finds the socket in a table), none, watch (attach nothing; sum the programs of another tool,
+ *-x PREFIX, while it runs). -H: COMMAND is `conngen -m hold …`: measures while the flows are open -
+ *bytes of table memory per flow, microseconds to read all counters, to list all flows, to walk all
+ *sockets. -q: without the kernel's program statistics, which cost time themselves. -v: per program.
  * Run time is summed over the programs whose names begin with PREFIX (default: ours).
  */
 #include <bpf/bpf.h>
@@ -148,20 +148,50 @@ static int attach_fantail(struct bench *b)
 	return err;
 }
 
-static int attach_floor(struct bench *b)
+/* Which programs of the floor stand in for what. */
+static const struct {
+	const char *what, *program[2];
+} floors[] = {
+	{"floor", {"floor_state"}},
+	{"floor-find", {"floor_find", "floor_state"}},
+	{"floor-pair", {"floor_send", "floor_read"}},
+	{"floor-sockops", {"floor_sockops"}},
+};
+
+static int attach_floor_program(struct bench *b, struct bpf_program *prog)
 {
 	int fd;
 
-	b->floor = ft_floor__open_and_load();
+	if (bpf_program__type(prog) != BPF_PROG_TYPE_SOCK_OPS)
+		return bpf_program__attach(prog) ? 0 : -errno;
+	fd = open(b->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && bpf_program__attach_cgroup(prog, fd) ? 0 : -errno;
+}
+
+static int attach_floor(struct bench *b)
+{
+	struct bpf_program *prog = NULL;
+	unsigned int row = 0;
+	int err = 0;
+
+	while (row < sizeof(floors) / sizeof(floors[0]) && strcmp(floors[row].what, b->what))
+		row++;
+	if (row == sizeof(floors) / sizeof(floors[0]))
+		return -EINVAL;
+	b->floor = ft_floor__open();
 	if (!b->floor)
 		return -errno;
-	if (!strcmp(b->what, "floor-find") && !bpf_program__attach(b->floor->progs.floor_find))
-		return -errno;
-	if (strcmp(b->what, "floor-sockops") != 0)
-		return bpf_program__attach(b->floor->progs.floor_state) ? 0 : -errno;
-	fd = open(b->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && bpf_program__attach_cgroup(b->floor->progs.floor_sockops, fd) ? 0
-											: -errno;
+	while ((prog = bpf_object__next_program(b->floor->obj, prog)))
+		bpf_program__set_autoload(prog, false);
+	for (int i = 0; i < 2 && floors[row].program[i]; i++)
+		bpf_program__set_autoload(
+			bpf_object__find_program_by_name(b->floor->obj, floors[row].program[i]),
+			true);
+	err = ft_floor__load(b->floor);
+	for (int i = 0; !err && i < 2 && floors[row].program[i]; i++)
+		err = attach_floor_program(
+			b, bpf_object__find_program_by_name(b->floor->obj, floors[row].program[i]));
+	return err;
 }
 
 static int attach(struct bench *b)

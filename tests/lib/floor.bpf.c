@@ -34,6 +34,19 @@ int BPF_PROG(floor_find, struct sock *sk, int old, int new)
 	return 0;
 }
 
+/* Pairing's hooks. Loaded when they are asked for: not every kernel has the first. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(floor_send, struct sock *sk, int ret, int flags)
+{
+	return 0;
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(floor_read, struct sock *sk)
+{
+	return 0;
+}
+
 /* With the state callback armed, as fantail's sockops door has it. */
 SEC("sockops")
 int floor_sockops(struct bpf_sock_ops *ctx)

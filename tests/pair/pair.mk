@@ -29,5 +29,5 @@ $(O)/lib/load $(O)/lib/goproxy: $(O)/lib/%: tests/pair/%.go | $(O)/lib
 .PHONY: test-pair bench-pair
 test-pair: $(PAIR_TOOLS)
 	$(Q)tests/pair/run $(O)
-bench-pair: $(O)/lib/pairwatch $(O)/lib/pairbench
+bench-pair: $(O)/lib/pairwatch $(O)/lib/pairbench $(O)/lib/bench
 	$(Q)tests/pair/bench $(O)
