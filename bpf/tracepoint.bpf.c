@@ -247,9 +247,9 @@ static __always_inline void account(struct sock *sk, __u32 netns, int old, int n
 		.new = new,
 		.context = context_of(sk),
 		.netns = netns,
+		.atomic = preemptible, /* in softirq context, too: PREEMPT_RT */
 	};
 
-	ev.atomic = preemptible && ev.context == FT_CONTEXT_PROCESS;
 	if (unlikely(old == FT_LISTEN || new == FT_LISTEN))
 		listener_changed(&ev);
 	else
@@ -278,7 +278,8 @@ int BPF_PROG(ft_state, struct sock *sk, int old, int new)
 
 /* No mark is left of an event that was accounted, because another task ran in between, or this one
  * went to another CPU. The socket is locked, so its entry is as this event left it. What has no
- * entry is of no hop (or found no room), and to account that again changes nothing. */
+ * entry is of no hop, and to account that again changes nothing; but for a flow that found no room
+ * in the table: it may be counted again. */
 static __always_inline bool in_entry(const struct sock *sk, __u32 old, __u32 new)
 {
 	__u64 key = (__u64)sk;
@@ -290,12 +291,12 @@ static __always_inline bool in_entry(const struct sock *sk, __u32 old, __u32 new
 }
 
 /* What forget() leaves to us: the entry had to tell of this event until now. */
-static __always_inline void forget_closed(const struct sock *sk)
+static __always_inline void forget_closed(const struct sock *sk, int new)
 {
 	__u64 key = (__u64)sk;
 	const struct ft_flow *f;
 
-	if (entries <= keep_entries)
+	if (new != FT_CLOSE || entries <= keep_entries || sk->sk_protocol != IPPROTO_TCP)
 		return;
 	f = bpf_map_lookup_elem(&ft_flows, &key);
 	if (f && f->state == FT_CLOSE && !bpf_map_delete_elem(&ft_flows, &key))
@@ -312,8 +313,6 @@ static __always_inline void account_rest(struct sock *sk, int old, int new, bool
 	if (m && m->key == (__u64)sk && m->states == states(old, new)) {
 		if (last)
 			m->key = 0; /* a later event of a reused address must not match */
-		if (last && preemptible && new == FT_CLOSE)
-			forget_closed(sk);
 		return;
 	}
 	netns = netns_of(&sk->__sk_common);
@@ -339,6 +338,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ft_state_third, struct sock *sk, int old, int new)
 {
 	account_rest(sk, old, new, true);
+	forget_closed(sk, new);
 	return 0;
 }
 

@@ -142,7 +142,8 @@ FT_ABI_SIZE(ft_hop_stats, 1368);
 /* Counters that belong to no hop; per-CPU. */
 struct ft_totals {
 	__u64 loss[FT_NLOSS];
-	__u64 rescued; /* transitions that the second program accounted: nothing was lost */
+	__u64 rescued; /* transitions that another than the first program accounted: nothing was
+			  lost */
 };
 FT_ABI_SIZE(ft_totals, 96);
 

@@ -48,13 +48,16 @@ static bool is_current(int fd)
 	       held.st_ino == there.st_ino;
 }
 
-/* An open file that is locked, or -errno; *ret_pid as in ft_lock_take(). */
+/* An open file that is locked, or -errno; *ret_pid as in ft_lock_take(). -EAGAIN: its last owner is
+ * just removing it. */
 static int try_to_lock(int *ret_pid)
 {
+	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
 	int fd = open(FT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), busy = 1;
 
+	(void)made;
 	if (fd < 0)
-		return -errno;
+		return errno == ENOENT && !access("/run", F_OK) ? -EAGAIN : -errno;
 	/* A viewer that looks whether we run holds it for a moment. */
 	for (int i = 0; i < 5 && (busy = flock(fd, LOCK_EX | LOCK_NB)); i++)
 		usleep(20000);
@@ -67,11 +70,9 @@ static int try_to_lock(int *ret_pid)
 
 int ft_lock_take(int *ret_pid)
 {
-	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
 	char text[16];
 	int n, fd;
 
-	(void)made;
 	*ret_pid = 0;
 	for (int i = 0; i < 5 && (fd = try_to_lock(ret_pid)) == -EAGAIN; i++)
 		;

@@ -44,7 +44,8 @@ static void add_stats(const struct ft_probe_pair *p, const struct ft_pair_stats 
 }
 
 /* Where programs may be preempted (see tracepoint.bpf.c), or interrupt each other, the kernel skips
- * some, and says how many (from 5.12 on). Those of the state have a second one. */
+ * some, and says how many (from 5.12 on; of kprobes from 6.7 on). Those of the state have a second
+ * one. */
 static uint64_t skipped(const struct ft_probe_pair *p)
 {
 	uint64_t sum = 0;

@@ -164,7 +164,7 @@ static int adopt_meta(struct ft_probe *p, const char *dir, char *why, size_t why
 static bool needed(const struct ft_probe *p, bool link, int i)
 {
 	if (p->meta.source == FT_SOURCE_TRACEPOINT)
-		return !link || i != FT_LINK_STATE_THIRD;
+		return !link || i != FT_LINK_STATE_THIRD || ft_probe_preemptible();
 	if (link)
 		return i == FT_LINK_STATE;
 	return i != FT_MAP_OWNERS && i != FT_MAP_WALKED && i != FT_MAP_SCANS &&

@@ -84,6 +84,15 @@ static void get_numbers(struct reader *rd, const json_t *o, const char *key, __u
 		ret[i] = integer(rd, json_array_get(array, i), key, INT64_MAX);
 }
 
+/* As many of n as the writer knew; the others are 0. */
+static void get_first_numbers(struct reader *rd, const json_t *o, const char *key, __u64 *ret,
+			      unsigned int n)
+{
+	size_t size = json_array_size(json_object_get(o, key));
+
+	get_numbers(rd, o, key, ret, size && size < n ? (unsigned int)size : n);
+}
+
 /* The number whose name is the value of `key`. */
 static unsigned int get_name(struct reader *rd, const json_t *o, const char *key,
 			     const char *(*name)(unsigned int), unsigned int n)
@@ -235,7 +244,7 @@ static void read_root(struct reader *rd, const json_t *root, struct ft_snapshot 
 	s->max_flows = get(rd, root, "max_flows", UINT32_MAX);
 	read_hops(rd, json_object_get(root, "hops"), s);
 	get_scan(rd, json_object_get(root, "scan"), &s->scan);
-	get_numbers(rd, root, "pair_loss", s->pair_loss.loss, FT_NPAIR_LOSS);
+	get_first_numbers(rd, root, "pair_loss", s->pair_loss.loss, FT_NPAIR_LOSS);
 	get_losses(rd, json_object_get(totals, "loss"), &s->totals);
 	if (json_object_get(root, "undiscovered"))
 		s->undiscovered = get(rd, root, "undiscovered", UINT32_MAX);

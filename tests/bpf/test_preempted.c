@@ -235,6 +235,7 @@ Test(preempted, an_entry_tells_of_its_close_before_it_is_deleted)
 	come_and_go();
 	cr_assert_eq(kit_read(FT_SOURCE_TRACEPOINT)->stats[0].opened, 600);
 	cr_assert_eq(ft_hop_closed(&kit_read(FT_SOURCE_TRACEPOINT)->stats[0]), 600);
+	cr_assert_leq(entries(), FT_KEEP(1024));
 	kit_expect_loss(0);
 }
 

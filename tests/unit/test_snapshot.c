@@ -198,6 +198,21 @@ Test(snapshot, more_hops_than_there_can_be_are_not_written)
 	free(text);
 }
 
+Test(snapshot, a_recording_that_knows_fewer_reasons_of_loss_is_read)
+{
+	char *text, *last, err[128] = "";
+
+	fill(&one);
+	text = ft_snapshot_to_json(&one);
+	last = strstr(text, ",206]");
+	cr_assert(last, "%s", text);
+	memcpy(last, "]    ", 5);
+	cr_assert_eq(ft_snapshot_from_json(text, &two, err, sizeof(err)), 0, "%s", err);
+	cr_assert_eq(two.pair_loss.loss[FT_PAIR_LOSS_MISSED_CLOSE], 205);
+	cr_assert_eq(two.pair_loss.loss[FT_PAIR_LOSS_SKIPPED], 0);
+	free(text);
+}
+
 /* --- hostile text --- */
 
 /* The storm's first line with `from` replaced by `to` is refused, and the error says `why`. */
