@@ -14,6 +14,11 @@
 
 /* --- programs --- */
 
+bool ft_probe_preemptible(void)
+{
+	return false;
+}
+
 void ft_probe_prepare(void)
 {
 }
