@@ -110,7 +110,7 @@ __noinline int pop_waiting(__u64 id, __u32 role)
 
 	if (!t)
 		return 0;
-	queue_pop(role == FT_PAIR_A ? &t->queue[0] : &t->queue[1], &t->wrote_for, id);
+	queue_pop(queue_of(t, role), &t->wrote_for, id);
 	return 0;
 }
 
