@@ -62,8 +62,7 @@ static int configure(struct ft_pair *pair, int flows, const struct ft_probe_pair
 	while ((prog = bpf_object__next_program(pair->obj, prog)))
 		bpf_program__set_autoload(prog, of_door(prog, door));
 	pair->rodata->drop_ended = !o->keep_ended;
-	/* a trampoline does not disable preemption, on no kernel that has no tracepoint for writes
-	 */
+	/* a trampoline does not keep its task from being preempted (5.12 and later) */
 	pair->rodata->preemptible = ft_probe_preemptible() || door == FT_PAIR_FEXIT;
 	err = bpf_map__reuse_fd(pair->maps.ft_flows, flows);
 	if (!err && o->max_flows)
