@@ -73,8 +73,8 @@ static const char *const pair_loss_name[] = {
 COVERS(pair_loss_name, FT_NPAIR_LOSS);
 
 static const char *const loss_help[] = {
-	[FT_LOSS_TABLE_FULL] = "Flows counted without an entry: the flow table is full, "
-			       "raise max_flows.",
+	[FT_LOSS_TABLE_FULL] = ("Flows counted without an entry: the flow table is full, "
+				"raise max_flows."),
 	[FT_LOSS_BUSY] = "Flows counted without an entry: their slot of the table was locked.",
 	[FT_LOSS_NOMEM] = "Flows counted without an entry: the kernel had no memory for it.",
 	[FT_LOSS_UNMATCHED_CLOSE] = "Closes counted for flows that had no entry.",

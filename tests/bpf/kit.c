@@ -608,6 +608,18 @@ void kit_send(int fd, size_t bytes)
 	cr_assert_eq(send(fd, zeros, bytes, MSG_NOSIGNAL), (ssize_t)bytes, "send: %m");
 }
 
+void kit_await_data(int fd, int bytes)
+{
+	int there = 0;
+
+	for (int tries = 0; there < bytes && tries < 2000; tries++) {
+		if (tries)
+			kit_sleep_ms(5);
+		cr_assert_eq(ioctl(fd, FIONREAD, &there), 0);
+	}
+	cr_assert_eq(there, bytes, "%d of %d bytes are there", there, bytes);
+}
+
 uint16_t kit_port(int fd)
 {
 	struct sockaddr_storage ss;

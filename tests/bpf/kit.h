@@ -130,6 +130,8 @@ struct kit_pair kit_pair(int listener, const char *addr, uint16_t port);
 void kit_reset(int fd);	    /* close with linger 0: a RST */
 void kit_await_end(int fd); /* read to the end, or to the RST */
 void kit_send(int fd, size_t bytes);
+/* Until so many bytes can be read: what was sent may still wait for a softirq, on loopback too. */
+void kit_await_data(int fd, int bytes);
 uint16_t kit_port(int fd); /* local */
 void kit_close_client_first(struct kit_pair p);
 void kit_close_server_first(struct kit_pair p);

@@ -159,6 +159,7 @@ Test(closing, a_close_with_unread_data_is_a_reset)
 	struct kit_pair p = kit_pair(start(), "127.0.0.1", PORT);
 
 	kit_send(p.client, 100);
+	kit_await_data(p.server, 100);
 	close(p.server); /* tcp_close() sends a RST instead of a FIN */
 	kit_await_end(p.client);
 	expect_reset();

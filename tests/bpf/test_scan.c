@@ -147,7 +147,9 @@ Test(scan, held_is_accepted_and_unread)
 	kit_send(p[2].server, 1); /* unread at the side that connects: no queue */
 	unaccepted = kit_connect("127.0.0.1", 8001);
 	kit_send(unaccepted, 1); /* in the backlog: nobody holds it */
-	kit_sleep_ms(50);
+	kit_await_data(p[0].server, 100);
+	kit_await_data(p[1].server, 1);
+	kit_await_data(p[2].client, 1);
 	cr_assert_eq(kit_scan(IN).held, 2);
 	cr_assert_eq(kit_found(OUT).held, 0);
 	cr_assert_eq(read(p[1].server, &byte, 1), 1);
@@ -169,7 +171,7 @@ Test(scan, the_oldest_held_byte_waits_since_the_flow_opened_if_nothing_was_read)
 	cr_assert_eq(read(once.server, &byte, 1), 1);
 	kit_sleep_ms(600);
 	kit_send(once.client, 1); /* 0.6 s after it opened */
-	kit_sleep_ms(50);
+	kit_await_data(once.server, 1);
 	oldest = kit_scan(IN).held_oldest_ns;
 	cr_assert_lt(oldest, 500000000, "%llu", (unsigned long long)oldest);
 	cr_assert_eq(read(once.server, &byte, 1), 1);
@@ -177,6 +179,7 @@ Test(scan, the_oldest_held_byte_waits_since_the_flow_opened_if_nothing_was_read)
 	never = pair();
 	kit_sleep_ms(600);
 	kit_send(never.client, 1);
+	kit_await_data(never.server, 1);
 	oldest = kit_scan(IN).held_oldest_ns;
 	cr_assert_gt(oldest, 500000000, "%llu", (unsigned long long)oldest);
 	cr_assert_lt(oldest, 10000000000, "%llu", (unsigned long long)oldest);
