@@ -6,9 +6,11 @@ PAIR_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(WARN)
 GO ?= go
 PAIR_TOOLS := $(O)/lib/pairwatch $(O)/lib/pool $(O)/lib/uring $(O)/lib/load $(O)/lib/goproxy
 
-$(O)/lib/pairwatch: tests/pair/pairwatch.c $(filter-out $(O)/user/main.o,$(USER_OBJS)) | $(O)/lib
+$(O)/lib/pairwatch $(O)/lib/pairswap: $(O)/lib/%: tests/pair/%.c tests/pair/one_fork.c tests/pair/one_fork.h \
+		$(filter-out $(O)/user/main.o,$(USER_OBJS)) | $(O)/lib
 	$(say) CC $@
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c %.o,$^) $(LIBS) -lm
+$(O)/lib/pairswap: $(O)/floor.skel.h
 
 $(O)/lib/pool: tests/pair/pool.c | $(O)/lib
 	$(say) CC $@
@@ -29,5 +31,5 @@ $(O)/lib/load $(O)/lib/goproxy: $(O)/lib/%: tests/pair/%.go | $(O)/lib
 .PHONY: test-pair bench-pair
 test-pair: $(PAIR_TOOLS)
 	$(Q)tests/pair/run $(O)
-bench-pair: $(O)/lib/pairwatch $(O)/lib/pairbench $(O)/lib/bench
+bench-pair: $(O)/lib/pairwatch $(O)/lib/pairswap $(O)/lib/pairbench $(O)/lib/bench
 	$(Q)tests/pair/bench $(O)

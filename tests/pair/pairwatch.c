@@ -16,18 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "config.h"
 #include "log.h"
-#include "netns.h"
-#include "probe.h"
-#include "probe_pair.h"
+#include "one_fork.h"
 
-#define A 0 /* hops in the order of the configuration */
-#define B 1
-
-static struct ft_probe probe = FT_PROBE_NONE;
-static struct ft_probe_pair pair = FT_PROBE_PAIR_NONE;
 static struct ft_pair_history history;
 static struct ft_pair_stats stats[FT_MAX_HOPS];
 static struct ft_pair_totals totals;
@@ -42,79 +33,6 @@ static struct ft_pair_match *matched;
 static size_t nmatched;
 static uint64_t signed_to;
 static bool keep;
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "pairwatch: %s: %s\n", what, strerror(-err));
-	ft_probe_pair_close(&pair);
-	ft_probe_close(&probe);
-	exit(70);
-}
-
-static void configure(const char *accept, const char *connect, struct ft_config *c)
-{
-	struct ft_buf errors = {0};
-	char text[256];
-
-	snprintf(text, sizeof(text),
-		 "netns = \"own\"; hops = ( { name = \"a\"; accept = \"%s\"; }, "
-		 "{ name = \"b\"; connect = \"%s\"; from = \"a\"; } );",
-		 accept, connect);
-	if (ft_config_parse(text, "arguments", c, &errors)) {
-		fputs(ft_buf_text(&errors), stderr);
-		exit(64);
-	}
-}
-
-static bool counts_only(void)
-{
-	const char *pairs = getenv("PAIRS");
-
-	return pairs && pairs[0] == '0';
-}
-
-static void start(const struct ft_config *c)
-{
-	struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
-	struct ft_rules *rules = calloc(1, sizeof(*rules));
-	struct ft_probe_pair_options po = {
-		.max_flows = c->max_flows, .keep_ended = keep, .max_edges = keep ? 1048576 : 0};
-	struct ft_netns ns = {0};
-	const char *door = getenv("DOOR");
-	struct ft_pair_control plan;
-	char why[256] = "";
-	int err = ft_netns_own(&ns);
-	struct ft_probe_options o = {
-		.max_flows = c->max_flows, .interval_ms = 1000, .netns = err ? 0 : ns.inode[0]};
-
-	if (err || !def || !rules)
-		die("namespace", err);
-	err = ft_probe_load(&probe, &o, why, sizeof(why));
-	if (err)
-		die(why, err);
-	err = ft_probe_set_hops(&probe, c);
-	if (!err)
-		err = ft_probe_start(&probe, ns.fd, ns.n, false);
-	if (err)
-		die("start", err);
-	if (counts_only())
-		return;
-	po.first_door = door ? atoi(door) : 0;
-	err = ft_probe_pair_load(&pair, probe.map[FT_MAP_FLOWS], &po, why, sizeof(why));
-	if (err)
-		die(why, err);
-	ft_config_compile(c, def, rules);
-	if (ft_pair_plan(def, c->nhops, rules, &plan, NULL) != 1)
-		die("plan", -22);
-	err = ft_probe_pair_set(&pair, &plan);
-	if (!err)
-		err = ft_probe_pair_keep_closed(&pair, B, true);
-	if (err)
-		die("plan", err);
-	ft_netns_close(&ns);
-	free(def);
-	free(rules);
-}
 
 /* Kept edges end here and not in the walk. */
 static void count_kept(void)
@@ -132,14 +50,14 @@ static void count_kept(void)
 static void sign(uint64_t until)
 {
 	size_t done, found = 0;
-	int err = ft_probe_pair_closed(&pair, &closed, &nclosed);
+	int err = ft_probe_pair_closed(&fork_pair, &closed, &nclosed);
 
 	if (err)
-		die("read closed flows", err);
+		fork_die("read closed flows", err);
 	matched = realloc(matched, (nmatched + nclosed + 1) * sizeof(*matched));
 	if (!matched)
-		die("closed flows", -12);
-	done = ft_pair_match_closed(closed, nclosed, &pair.plan, signed_to, until, signatures,
+		fork_die("closed flows", -12);
+	done = ft_pair_match_closed(closed, nclosed, &fork_pair.plan, signed_to, until, signatures,
 				    matched + nmatched, &found);
 	signed_to = until;
 	nmatched += found;
@@ -153,20 +71,22 @@ static void look(bool last)
 	int err;
 
 	ft_pair_walk_close(&walk_now);
-	err = ft_probe_pair_walk(&pair, keep, ended, &walk_now);
+	err = ft_probe_pair_walk(&fork_pair, keep, ended, &walk_now);
 	if (!err)
-		err = ft_probe_pair_read(&pair, 2, stats, &totals);
+		err = ft_probe_pair_read(&fork_pair, 2, stats, &totals);
 	if (err)
-		die("read", err);
+		fork_die("read", err);
 	if (keep)
 		count_kept();
-	ft_pair_evidence_of(&stats[B], &evidence[B]);
+	ft_pair_evidence_of(&stats[FORK_B], &evidence[FORK_B]);
 	for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
-		ft_pair_evidence_add(&evidence[B], pattern, ended[B][pattern]);
-	window = ft_pair_window(&history, walk_now.walk_ns, B, &evidence[B], &walk_now.open);
+		ft_pair_evidence_add(&evidence[FORK_B], pattern, ended[FORK_B][pattern]);
+	window = ft_pair_window(&history, walk_now.walk_ns, FORK_B, &evidence[FORK_B],
+				&walk_now.open);
 	ft_pair_history_add(&history, walk_now.walk_ns, evidence);
 	sign(last ? UINT64_MAX : walk_now.walk_ns - FT_PAIR_SIGNATURE_NS);
-	ft_pair_judge(&stats[B], &walk_now.open, B, &window, &signatures[B], &verdict);
+	ft_pair_judge(&stats[FORK_B], &walk_now.open, FORK_B, &window, &signatures[FORK_B],
+		      &verdict);
 }
 
 static void write_edges(const char *path)
@@ -174,7 +94,7 @@ static void write_edges(const char *path)
 	FILE *f = fopen(path, "w");
 
 	if (!f)
-		die(path, -1);
+		fork_die(path, -1);
 	if (getenv("EVIDENCE"))
 		for (size_t i = 0; i < walk_now.nedges; i++) {
 			const struct ft_pair_edge *e = &walk_now.edge[i].edge;
@@ -206,16 +126,16 @@ static void print(void)
 	static const char *const class[] = {"unknown", "not", "interval", "exact", "signature"};
 	static const char *const rule[] = {"last", "latch", "fifo", "back"};
 	static const char *const door[] = {"tracepoint", "fexit", "kprobe"};
-	const struct ft_pair_stats *a = &stats[A], *b = &stats[B];
+	const struct ft_pair_stats *a = &stats[FORK_A], *b = &stats[FORK_B];
 
 	printf("class=%s rule=%s door=%s agreement=%.3f confidence=%.3f coverage=%.3f edges=%lu",
-	       class[verdict.class], rule[verdict.rule], door[pair.door], verdict.agreement,
+	       class[verdict.class], rule[verdict.rule], door[fork_pair.door], verdict.agreement,
 	       verdict.confidence, verdict.coverage, (unsigned long)verdict.edges);
 	for (int i = 0; i < FT_NPAIR_RULES; i++)
 		printf(" fw_%s=%lu rev_%s=%lu both_%s=%lu", rule[i],
-		       (unsigned long)evidence[B].forward[i], rule[i],
-		       (unsigned long)evidence[B].backward[i], rule[i],
-		       (unsigned long)evidence[B].both[i]);
+		       (unsigned long)evidence[FORK_B].forward[i], rule[i],
+		       (unsigned long)evidence[FORK_B].backward[i], rule[i],
+		       (unsigned long)evidence[FORK_B].both[i]);
 	printf(" mean=%.4f low=%.4f high=%.4f max=%lu flows=%lu reuse=%.4f", verdict.mean,
 	       verdict.mean_low, verdict.mean_high, (unsigned long)verdict.max,
 	       (unsigned long)verdict.flows, verdict.reuse_mean);
@@ -229,8 +149,9 @@ static void print(void)
 	       (unsigned long)(a->wait[0] + a->wait[1] + a->wait[2] + a->wait[3] + a->wait[4] +
 			       a->wait[5] + a->wait[6] + a->wait[7] + a->wait[8] + a->wait[9] +
 			       a->wait[10] + a->wait[11] + a->wait[12] + a->wait[13]),
-	       a->wait_sum_ns / 1e6, (unsigned long)signatures[B].matched,
-	       (unsigned long)signatures[B].ambiguous, (unsigned long)signatures[B].unmatched);
+	       a->wait_sum_ns / 1e6, (unsigned long)signatures[FORK_B].matched,
+	       (unsigned long)signatures[FORK_B].ambiguous,
+	       (unsigned long)signatures[FORK_B].unmatched);
 	print_histogram("closed", verdict.closed);
 	print_histogram("open", verdict.open);
 	for (int i = 0; i < FT_NPAIR_LOSS; i++)
@@ -240,7 +161,8 @@ static void print(void)
 
 int main(int argc, char **argv)
 {
-	static struct ft_config c;
+	struct fork_options o = {.door = getenv("DOOR")};
+	const char *pairs = getenv("PAIRS");
 	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 	char byte;
 
@@ -248,15 +170,16 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return 64;
 	keep = argc > 4 && argv[4][0] == '1';
-	configure(argv[1], argv[2], &c);
-	start(&c);
+	o.counts_only = pairs && pairs[0] == '0';
+	o.keep = keep;
+	fork_start(argv[1], argv[2], &o);
 	puts("ready");
 	fflush(stdout);
 	while (poll(&in, 1, 1000) == 0 || read(STDIN_FILENO, &byte, 1) > 0)
-		if (!counts_only())
+		if (!o.counts_only)
 			look(false);
-	if (counts_only()) {
-		ft_probe_close(&probe);
+	if (o.counts_only) {
+		fork_stop();
 		return 0;
 	}
 	look(true);
@@ -266,7 +189,6 @@ int main(int argc, char **argv)
 	ft_pair_walk_close(&walk_now);
 	free(closed);
 	free(matched);
-	ft_probe_pair_close(&pair);
-	ft_probe_close(&probe);
+	fork_stop();
 	return 0;
 }
