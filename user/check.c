@@ -258,7 +258,7 @@ static enum status check_config(const struct ft_options *o, struct result *r)
 	} else if (discover) {
 		SAY(r, "no configuration: hops come from what runs on this host");
 	} else {
-		SAY(r, "configuration has %u hops", c->nhops);
+		SAY(r, "configuration has %u hop%s", c->nhops, c->nhops == 1 ? "" : "s");
 	}
 	ft_buf_close(&errors);
 	free(c);

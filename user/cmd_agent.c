@@ -157,7 +157,7 @@ static void ready(const struct agent *a)
 
 	for (unsigned int i = 0; i < c->nhops; i++)
 		n += !c->hop[i].retired;
-	snprintf(text, sizeof(text), "counting %u hops (%s)", n,
+	snprintf(text, sizeof(text), "counting %u hop%s (%s)", n, n == 1 ? "" : "s",
 		 c->source == FT_SOURCE_SOCKOPS ? "sockops" : "tracepoint");
 	ft_log(FT_LOG_INFO, "%s", text);
 	ft_notify_ready(text);

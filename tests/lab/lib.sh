@@ -266,9 +266,9 @@ agent_answers() {
 
 # fantail_on HOST COMMAND... - a viewer on that host
 fantail_on() {
-	local agent=/proc/${agents[$1]}/ns
+	local agent=/proc/${agents[$1]}
 	shift
-	nsenter --mount="$agent/mnt" --uts="$agent/uts" "$FT" "$@"
+	nsenter --mount="$agent/ns/mnt" --uts="$agent/ns/uts" --root="$agent/root" "$FT" "$@"
 }
 
 show() { # HOST WHAT ARGUMENT...
