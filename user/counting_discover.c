@@ -212,6 +212,30 @@ static int see_listener(void *ctx, uint64_t key, const struct ft_listener *l)
 	return add_listener(&look->seen, l->addr, l->port, l->comm);
 }
 
+static uint32_t flows_accepted(const struct ft_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->nhops; i++)
+		if (!s->def[i].retired && !strcmp(s->def[i].name, name))
+			return s->stats[i].opened + s->stats[i].preexisting;
+	return 0;
+}
+
+/* What each accept hop has counted, at one of its listeners. */
+static void weigh_listeners(const struct ft_counting *c, struct seen *s)
+{
+	for (unsigned int i = 0; i < c->config.nhops; i++) {
+		const struct ft_config_hop *h = &c->config.hop[i];
+		unsigned int j = 0;
+
+		while (j < s->nlisteners &&
+		       (s->listener[j].port != h->endpoint[0].port_lo ||
+			strncmp(s->listener[j].process, h->process, FT_COMM_LEN - 1)))
+			j++;
+		if (h->side == FT_ACCEPT && j < s->nlisteners)
+			s->listener[j].flows += flows_accepted(&c->snapshot, h->name);
+	}
+}
+
 static int see_candidate(void *ctx, const struct ft_candidate_key *key,
 			 const struct ft_candidate *candidate)
 {
@@ -229,6 +253,7 @@ int ft_counting_discover_new(struct ft_counting *c)
 
 	if (!err)
 		err = ft_probe_listeners(&c->probe, see_listener, &look);
+	weigh_listeners(c, &look.seen);
 	if (!err)
 		err = merge(c, &look.seen);
 	seen_close(&look.seen);

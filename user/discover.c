@@ -291,11 +291,13 @@ static uint64_t flows_of(const struct ft_config_hop *h, const struct ft_seen_lis
 	return flows;
 }
 
-/* The accept hop of the connect hop's process; its own target is not its cause. */
+/* The accept hop of the connect hop's process: the only one, or that with most flows; unknown while
+ * several have none. Its own target is not its cause. */
 static int accept_of_owner(const struct ft_config *c, unsigned int hop,
 			   const struct ft_seen_listener *listeners, unsigned int nlisteners)
 {
 	const struct ft_config_hop *h = &c->hop[hop];
+	unsigned int candidates = 0;
 	uint64_t best_flows = 0;
 	int best = -1;
 
@@ -306,6 +308,7 @@ static int accept_of_owner(const struct ft_config *c, unsigned int hop,
 		if (a->side != FT_ACCEPT || !h->process[0] ||
 		    !same_process(a->process, h->process) || reaches(h, a) || makes_loop(c, hop, i))
 			continue;
+		candidates++;
 		flows = flows_of(a, listeners, nlisteners);
 		if (best < 0 || flows > best_flows ||
 		    (flows == best_flows &&
@@ -314,7 +317,7 @@ static int accept_of_owner(const struct ft_config *c, unsigned int hop,
 			best_flows = flows;
 		}
 	}
-	return best;
+	return candidates > 1 && !best_flows ? -1 : best;
 }
 
 /* The one loopback connect hop that leads to this accept hop. */

@@ -20,7 +20,7 @@ struct ft_seen_listener {
 	uint8_t addr[16];
 	uint16_t port;
 	char process[FT_COMM_LEN];
-	uint32_t flows; /* accepted flows open now, if known */
+	uint32_t flows; /* accepted flows, if known */
 };
 
 struct ft_seen_connect {

@@ -336,6 +336,18 @@ Test(discover, equal_flows_take_the_lowest_port_in_whatever_order)
 	cr_assert_str_eq(hop("a->3306@private")->from, "a:80");
 }
 
+Test(discover, from_waits_while_none_of_several_has_flows)
+{
+	listens("a", "::", 80, 0);
+	listens("a", "::", 443, 0);
+	connected("a", "127.0.0.1", 3000);
+	merge();
+	cr_assert_str_eq(hop("a->3000")->from, "");
+	listeners[1].flows = 1;
+	merge();
+	cr_assert_str_eq(hop("a->3000")->from, "a:443");
+}
+
 Test(discover, from_does_not_change_when_the_flows_do)
 {
 	listens("a", "::", 80, 2);
