@@ -10,7 +10,9 @@
 #include "model.h"
 #include "pair.h"
 
-#define NS_PER_S 1000000000ULL
+/* Seconds until discovery has looked a second time. */
+#define FIRST_LOOK 2
+#define NS_PER_S   1000000000ULL
 
 const char *const ft_window_name[FT_NWINDOWS] = {"1s", "10s", "1m", "5m"};
 const unsigned int ft_window_seconds[FT_NWINDOWS] = {1, 10, 60, 300};
@@ -235,6 +237,18 @@ static void place_children(struct ft_report *r, int from, int depth, unsigned in
 
 /* --- windows and edges --- */
 
+/* A destination that is found while counting goes on becomes a hop after its first connections:
+ * what it counted up to then is not all. Nobody noted when it was; it was before its first flow. */
+static bool may_be_late(const struct ft_report_hop *h)
+{
+	return h->discovered && h->side == FT_CONNECT;
+}
+
+static bool covers(const struct ft_sample *row, const struct ft_report_hop *h)
+{
+	return !may_be_late(h) || row->opened[h->place] || row->active_ns[h->place];
+}
+
 static void build_edges(struct ft_report *r)
 {
 	for (unsigned int i = 0; i < r->nhops; i++) {
@@ -250,6 +264,8 @@ static void build_edges(struct ft_report *r)
 		e->to = to;
 		e->stock = ratio(b->active, a->active);
 		e->flow_start = ratio(b->opened, a->opened);
+		e->from_start =
+			r->uptime_seconds < FIRST_LOOK || !(may_be_late(a) || may_be_late(b));
 		for (unsigned int w = 0; w < FT_NWINDOWS; w++)
 			e->flow[w] = e->renewal[w] = NAN;
 	}
@@ -269,6 +285,9 @@ static void build_window(const struct ft_snapshot *s, const struct ft_history *h
 		const struct ft_report_hop *a = &r->hop[e->from], *b = &r->hop[e->to];
 		uint64_t flow_ns = integral(h, s, a->place) - row->active_ns[a->place];
 
+		e->covered[w] = covers(row, a) && covers(row, b);
+		if (!e->covered[w])
+			continue;
 		e->opened_to[w] = minus(b->opened, row->opened[b->place]);
 		e->opened_from[w] = minus(a->opened, row->opened[a->place]);
 		e->flow[w] = ratio(e->opened_to[w], e->opened_from[w]);
@@ -425,16 +444,23 @@ const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsign
 	return NULL;
 }
 
+/* What was counted since the start stands for a window that is not covered yet, and for no other: a
+ * recording begins without history, however old its counters are. */
+static bool began_just_now(const struct ft_report *r)
+{
+	return r->uptime_seconds <= ft_window_seconds[FT_10S];
+}
+
 double ft_report_flow(const struct ft_report *r, const struct ft_report_edge *e,
 		      const char **ret_window)
 {
 	static const enum ft_window preferred[] = {FT_1M, FT_10S};
 	const char *name = "start";
-	double value = e->flow_start;
+	double value = began_just_now(r) && e->from_start ? e->flow_start : NAN;
 
 	for (unsigned int i = 2; i-- > 0;) {
 		/* A covered window in which nothing opened is an answer, not a gap. */
-		if (isnan(r->hop[e->to].rate[preferred[i]]))
+		if (!e->covered[preferred[i]])
 			continue;
 		name = ft_window_name[preferred[i]];
 		value = e->flow[preferred[i]];
@@ -452,7 +478,15 @@ double ft_report_rate(const struct ft_report *r, unsigned int hop)
 		return h->rate[FT_10S];
 	if (!isnan(h->rate[FT_1S]))
 		return h->rate[FT_1S];
-	return ratio(h->opened, r->uptime_seconds);
+	return began_just_now(r) ? ratio((double)h->opened, r->uptime_seconds) : NAN;
+}
+
+/* Two ends of the same connections, as discovery put them together: the ratio says only who else
+ * connects. */
+static bool two_ends(const struct ft_report *r, const struct ft_report_edge *e)
+{
+	return r->hop[e->from].side == FT_CONNECT && r->hop[e->to].side == FT_ACCEPT &&
+	       r->hop[e->to].discovered;
 }
 
 const struct ft_report_edge *ft_report_worst(const struct ft_report *r, bool *ret_by_flow)
@@ -464,6 +498,8 @@ const struct ft_report_edge *ft_report_worst(const struct ft_report *r, bool *re
 		const struct ft_report_edge *e = &r->edge[i];
 		double f = ft_report_flow(r, e, NULL);
 
+		if (two_ends(r, e))
+			continue;
 		/* Comparisons with an absent ratio (NAN) are false. */
 		if (e->stock > (stock ? stock->stock : -1))
 			stock = e;

@@ -57,9 +57,11 @@ struct ft_report_hop {
 
 struct ft_report_edge {
 	int from, to;		     /* indices into hop[] */
+	bool from_start;	     /* both hops were counted since the start */
 	double stock;		     /* active(to) / active(from) */
 	double flow[FT_NWINDOWS];    /* opened(to) / opened(from) in the window */
 	double flow_start;	     /* the same since start */
+	bool covered[FT_NWINDOWS];   /* both hops were counted through the whole window */
 	double renewal[FT_NWINDOWS]; /* opened(to) per second and per active flow of from */
 	uint64_t opened_to[FT_NWINDOWS], opened_from[FT_NWINDOWS]; /* of the flow ratios */
 };
@@ -89,6 +91,18 @@ struct ft_report {
 	double scan_seconds, scan_period_seconds, scan_age_seconds;
 	uint64_t scan_sockets;
 };
+
+/* Whether pairing runs, or has lost something. */
+static inline bool ft_report_pairs(const struct ft_report *r)
+{
+	for (unsigned int i = 0; i < r->nhops; i++)
+		if (r->hop[i].pairs.role != FT_PAIR_NONE)
+			return true;
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		if (r->pair_loss[i])
+			return true;
+	return false;
+}
 
 /* A ratio from here on is a multiplier worth naming. */
 #define FT_RATIO_HIGH 1.5

@@ -392,6 +392,9 @@ Test(model, the_flow_ratio_shown_is_that_of_the_longest_covered_of_1m_and_10s)
 	chain(2);
 	at(100, 10, 5, 10, 5);
 	build();
+	cr_assert(isnan(ft_report_flow(&rep, &rep.edge[0], NULL)), "long since the start");
+	snap.start_ns = 95 * S;
+	build();
 	cr_assert_float_eq(ft_report_flow(&rep, &rep.edge[0], &window), 1.0, 0);
 	cr_assert_str_eq(window, "start");
 	add();
@@ -428,6 +431,40 @@ Test(model, the_rate_shown_is_10s_else_1s_else_since_start)
 	snap.mono_ns = snap.start_ns;
 	build();
 	cr_assert(isnan(ft_report_rate(&rep, 0)), "no time has passed");
+	snap.start_ns = 1 * S;
+	at(99, 100, 5, 0, 0);
+	build();
+	cr_assert(isnan(ft_report_rate(&rep, 0)), "as a recording of an old agent begins");
+}
+
+Test(model, a_destination_found_late_has_no_ratio_until_a_window_has_all_of_it)
+{
+	const char *window;
+
+	chain(2);
+	snap.start_ns = 99 * S;
+	snap.def[1].discovered = 1;
+	snap.def[1].side = FT_CONNECT;
+	at(100, 10, 5, 0, 0);
+	add();
+	at(105, 20, 5, 4, 4); /* its first second was not counted */
+	build();
+	cr_assert(isnan(ft_report_flow(&rep, &rep.edge[0], NULL)));
+	add();
+	at(111, 30, 5, 14, 4);
+	build();
+	cr_assert(isnan(rep.edge[0].flow[FT_10S]));
+	cr_assert(isnan(rep.edge[0].renewal[FT_10S]));
+	cr_assert(isnan(ft_report_flow(&rep, &rep.edge[0], NULL)));
+	at(115, 40, 5, 24, 4);
+	build();
+	cr_assert_float_eq(ft_report_flow(&rep, &rep.edge[0], &window), 1.0, 0); /* 20 / 20 */
+	cr_assert_str_eq(window, "10s");
+	at(100, 20, 5, 4,
+	   4); /* one second after the start all that there is was found at the start */
+	build();
+	cr_assert_float_eq(ft_report_flow(&rep, &rep.edge[0], &window), 0.2, 1e-9);
+	cr_assert_str_eq(window, "start");
 }
 
 Test(model, the_worst_edge_is_the_highest_stock_else_the_highest_flow)
@@ -440,6 +477,10 @@ Test(model, the_worst_edge_is_the_highest_stock_else_the_highest_flow)
 	golden_report("renewal", &rep);
 	cr_assert_eq(ft_report_worst(&rep, &by_flow)->to, 1);
 	cr_assert(by_flow, "stock 1.0, but 6 opened for 1");
+	rep.hop[rep.edge[0].from].side = FT_CONNECT; /* a local client, beside others */
+	rep.hop[rep.edge[0].to].side = FT_ACCEPT;
+	rep.hop[rep.edge[0].to].discovered = true;
+	cr_assert_neq(ft_report_worst(&rep, &by_flow), &rep.edge[0]);
 	golden_report("calm", &rep);
 	cr_assert_float_eq(ft_report_worst(&rep, &by_flow)->stock, 1.0, 0);
 	cr_assert_not(by_flow);
