@@ -20,6 +20,7 @@
 #include "exit.h"
 #include "lock.h"
 #include "log.h"
+#include "netns.h"
 #include "probe.h"
 
 static bool wants_sockops(const struct ft_options *o)
@@ -104,7 +105,17 @@ static enum status check_privileges(const struct ft_options *o, struct result *r
 
 static enum status check_namespaces(const struct ft_options *o, struct result *r)
 {
-	(void)o;
+	struct ft_check_wanted w = ft_check_wanted(o);
+	struct ft_netns ns = {0};
+	int err = w.netns[0] ? ft_netns_path(w.netns, &ns) : 0;
+
+	ft_netns_close(&ns);
+	if (err) {
+		SAY(r, "cannot open network namespace %s: %s", w.netns, strerror(-err));
+		REMEDY(r, "name one that is there: /run/netns/NAME, or /proc/PID/ns/net");
+		r->code = FT_EXIT_CONFIG;
+		return CHECK_FAIL;
+	}
 	if (capable(CAP_SYS_ADMIN)) {
 		SAY(r, "may look into other network namespaces (CAP_SYS_ADMIN)");
 		return CHECK_OK;
@@ -244,23 +255,25 @@ static enum status check_bpffs(const struct ft_options *o, struct result *r)
 static enum status check_config(const struct ft_options *o, struct result *r)
 {
 	struct ft_config *c = calloc(1, sizeof(*c));
-	struct ft_buf errors = {0};
 	bool discover;
 	enum status status = CHECK_OK;
 
 	if (!c)
 		return CHECK_FAIL;
-	if (ft_counting_config(o, c, &discover, &errors)) {
-		SAY(r, "wrong:\n%.*s", 700, ft_buf_text(&errors));
-		r->text[strlen(r->text) - 1] = 0; /* the last newline */
+	r->code = ft_counting_config(o, c, &discover, &r->lines);
+	if (r->code) {
+		SAY(r, "wrong:");
 		REMEDY(r, "see fantail.conf(5), or start from: fantail discover");
 		status = CHECK_FAIL;
+	} else if (r->lines.len) {
+		SAY(r, "right, but:");
+		REMEDY(r, "take it out");
+		status = CHECK_WARN;
 	} else if (discover) {
 		SAY(r, "no configuration: hops come from what runs on this host");
 	} else {
 		SAY(r, "configuration has %u hop%s", c->nhops, c->nhops == 1 ? "" : "s");
 	}
-	ft_buf_close(&errors);
 	free(c);
 	return status;
 }
@@ -314,14 +327,27 @@ static enum status check_seccomp(const struct ft_options *o, struct result *r)
 
 static enum status check_agent(const struct ft_options *o, struct result *r)
 {
-	int pid = ft_lock_holder();
+	const char *pins = o->pins ? o->pins : FT_DEFAULT_PINS;
+	struct ft_probe p = FT_PROBE_NONE;
+	int pid = ft_lock_holder(), err;
+	char why[128];
 
-	(void)o;
-	if (pid)
+	if (pid) {
 		SAY(r, "an agent is running (pid %d)", pid);
-	else
+		return CHECK_OK;
+	}
+	err = ft_probe_open(&p, pins, why, sizeof(why));
+	ft_probe_close(&p);
+	if (err && err != -ESTALE) {
 		SAY(r, "no agent is running");
-	return CHECK_OK;
+		return CHECK_OK;
+	}
+	if (err)
+		SAY(r, "no agent is running, but there is something pinned in %s: %s", pins, why);
+	else
+		SAY(r, "no agent is running, but its programs go on counting (%s)", pins);
+	REMEDY(r, "start one: sudo fantail agent; or remove them: sudo fantail detach");
+	return CHECK_WARN;
 }
 
 static const struct {
@@ -353,14 +379,15 @@ int ft_check_all(const struct ft_options *o)
 	int code = FT_EXIT_OK;
 
 	for (unsigned int i = 0; i < NCHECKS; i++) {
-		struct result r = {"", ""};
+		struct result r = {.text = ""};
 		enum status s = checks[i].check(o, &r);
 
-		printf("%s  %s: %s\n", words[s], checks[i].name, r.text);
+		printf("%s  %s: %s\n%s", words[s], checks[i].name, r.text, ft_buf_text(&r.lines));
 		if (s != CHECK_OK)
 			printf("      %s\n", r.remedy);
 		if (s == CHECK_FAIL && !code)
-			code = checks[i].code;
+			code = r.code ? r.code : (int)checks[i].code;
+		ft_buf_close(&r.lines);
 	}
 	return code;
 }
@@ -368,7 +395,7 @@ int ft_check_all(const struct ft_options *o)
 int ft_check_explain(const struct ft_options *o, const char *why)
 {
 	for (unsigned int i = 0; i < NCHECKS; i++) {
-		struct result r = {"", ""};
+		struct result r = {.text = ""};
 		enum status s;
 
 		if (!checks[i].explains)
@@ -388,7 +415,7 @@ int ft_check_explain(const struct ft_options *o, const char *why)
 
 int ft_check_privileged(const struct ft_options *o)
 {
-	struct result r = {"", ""};
+	struct result r = {.text = ""};
 
 	if (check_privileges(o, &r) != CHECK_FAIL)
 		return 0;

@@ -5,12 +5,15 @@
 
 #include <stdbool.h>
 
+#include "buf.h"
 #include "check.h"
 
 enum status { CHECK_OK, CHECK_WARN, CHECK_FAIL };
 
 struct result {
 	char text[768], remedy[768];
+	struct ft_buf lines; /* below the text; owned */
+	int code;	     /* when it fails; 0: that of its row */
 };
 
 #define SAY(r, ...)    snprintf((r)->text, sizeof((r)->text), __VA_ARGS__)
@@ -21,6 +24,7 @@ struct ft_check_wanted {
 	bool sockops, pairs;
 	bool source_set;  /* somebody said which source */
 	char cgroup[256]; /* "" none */
+	char netns[256];  /* the path of the only one; "" none */
 };
 struct ft_check_wanted ft_check_wanted(const struct ft_options *o);
 

@@ -26,6 +26,8 @@ struct ft_check_wanted ft_check_wanted(const struct ft_options *o)
 		w.source_set = c->source_set;
 		w.pairs = c->pairs;
 		memcpy(w.cgroup, c->cgroup, sizeof(w.cgroup));
+		if (c->netns == FT_NETNS_PATH)
+			memcpy(w.netns, c->netns_path, sizeof(w.netns));
 	}
 	ft_buf_close(&errors);
 	return w;

@@ -19,6 +19,18 @@ int ft_cmd_detach(const struct ft_options *o);
 struct ft_probe;
 int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet);
 
+/* Whether the options give a scope (-c, --netns, --source, --cgroup) that need not be the agent's:
+ * then a view or a recording counts for itself, unless --pins says whose counters it is to show. */
+bool ft_cmd_scoped(const struct ft_options *o);
+
+/* The walk for peers is O(flows): at most a hundredth of a core, and the last numbers between. */
+struct ft_cmd_peers {
+	uint64_t due_ns;
+	uint32_t peers[FT_MAX_HOPS];
+};
+struct ft_snapshot;
+void ft_cmd_count_peers(struct ft_cmd_peers *w, const struct ft_probe *p, struct ft_snapshot *s);
+
 /* struct ft_live's refresh over a struct ft_counting. */
 struct ft_report;
 int ft_cmd_refresh_counting(void *counting, struct ft_report *r);

@@ -98,9 +98,9 @@ static int check_config(const struct ft_options *o)
 	bool discover;
 	int code = c ? ft_counting_config(o, c, &discover, &errors) : FT_EXIT_INTERNAL;
 
-	if (code)
-		ft_log(FT_LOG_ERROR, "%s", ft_buf_text(&errors));
-	else
+	if (errors.len)
+		ft_log(code ? FT_LOG_ERROR : FT_LOG_WARN, "%s", ft_buf_text(&errors));
+	if (!code)
 		code = check_textfile(c->textfile);
 	ft_buf_close(&errors);
 	return code;

@@ -18,6 +18,7 @@ struct recorder {
 	struct ft_probe agent;
 	struct ft_counting counting;
 	struct ft_snapshot snapshot;
+	struct ft_cmd_peers peers;
 	bool alone;
 	FILE *file;
 };
@@ -31,6 +32,8 @@ static int write_one(struct recorder *r)
 
 	if (err)
 		return err;
+	if (!r->alone)
+		ft_cmd_count_peers(&r->peers, &r->agent, &r->snapshot);
 	r->snapshot.counting = 1;
 	text = ft_snapshot_to_json(s);
 	if (!text)
@@ -60,7 +63,7 @@ static int record(struct recorder *r, struct ft_loop *loop, const struct ft_opti
 
 static int open_source(struct recorder *r, const struct ft_options *o)
 {
-	int code = ft_cmd_open_agent(o, &r->agent, true);
+	int code = ft_cmd_scoped(o) ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &r->agent, true);
 
 	if (code != FT_EXIT_UNAVAILABLE)
 		return code;

@@ -100,7 +100,9 @@ static int show(const struct ft_options *o, const struct ft_probe *p)
 		return FT_EXIT_INTERNAL;
 	}
 	if (!r->counting)
-		ft_log(FT_LOG_WARN, "no agent is running; the kernel goes on counting");
+		ft_log(FT_LOG_WARN,
+		       "no agent is running, but its programs go on counting. Start one: sudo "
+		       "fantail agent; or remove them: sudo fantail detach");
 	if (o->hop && (hop = find_hop(r, o->hop)) < 0) {
 		ft_log(FT_LOG_ERROR, "there is no hop \"%s\"; see fantail show hops", o->hop);
 		return FT_EXIT_USAGE;

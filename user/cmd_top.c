@@ -24,20 +24,24 @@ struct viewer {
 	struct ft_live *live;
 	struct ft_snapshot snapshot;
 	struct ft_history history;
-	uint64_t peers_due_ns; /* the walk for peers is O(flows): at most a hundredth of a core */
-	uint32_t peers[FT_MAX_HOPS];
+	struct ft_cmd_peers peers;
 };
 
-static void count_peers(struct viewer *v, const struct ft_probe *p)
+bool ft_cmd_scoped(const struct ft_options *o)
+{
+	return !o->pins && (o->netns || o->cgroup || o->source >= 0 || o->config);
+}
+
+void ft_cmd_count_peers(struct ft_cmd_peers *w, const struct ft_probe *p, struct ft_snapshot *s)
 {
 	uint64_t began = ft_clock_ns(CLOCK_MONOTONIC);
 
-	if (began >= v->peers_due_ns) {
-		if (ft_probe_peers(p, v->snapshot.nhops, v->peers))
+	if (began >= w->due_ns) {
+		if (ft_probe_peers(p, s->nhops, w->peers))
 			return;
-		v->peers_due_ns = began + 100 * (ft_clock_ns(CLOCK_MONOTONIC) - began);
+		w->due_ns = began + 100 * (ft_clock_ns(CLOCK_MONOTONIC) - began);
 	}
-	memcpy(v->snapshot.peers, v->peers, sizeof(v->peers));
+	memcpy(s->peers, w->peers, sizeof(w->peers));
 }
 
 /* Opened anew each time: the agent may have been restarted, and what it has let go of must not
@@ -55,7 +59,7 @@ static int view_agent(void *ctx, struct ft_report *r)
 	if (!err)
 		err = ft_probe_get_history(&p, &v->history);
 	if (!err)
-		count_peers(v, &p);
+		ft_cmd_count_peers(&v->peers, &p, &v->snapshot);
 	ft_probe_close(&p);
 	if (err && !v->snapshot.nhops)
 		return err;
@@ -95,7 +99,9 @@ static int top_alone(struct ft_live *l, struct ft_loop *loop, const struct ft_op
 	l->refresh = ft_cmd_refresh_counting;
 	l->ctx = c;
 	l->settle = true;
-	l->message = "no agent: counting for this view only";
+	l->message = ft_cmd_scoped(o)
+			     ? "the options give a scope of their own: counting for this view only"
+			     : "no agent: counting for this view only";
 	code = ft_live_run(l, loop);
 	ft_counting_close(c);
 	return code;
@@ -104,14 +110,13 @@ static int top_alone(struct ft_live *l, struct ft_loop *loop, const struct ft_op
 static int top_live(struct ft_live *l, struct ft_loop *loop, const struct ft_options *o)
 {
 	_free_ struct viewer *v = calloc(1, sizeof(*v));
-	bool scoped = o->netns || o->cgroup || o->source >= 0 || o->config;
 	struct ft_probe p = FT_PROBE_NONE;
 	int code;
 
 	if (!v)
 		return FT_EXIT_INTERNAL;
 	v->options = o;
-	code = scoped && !o->pins ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &p, true);
+	code = ft_cmd_scoped(o) ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &p, true);
 	ft_probe_close(&p);
 	if (code == FT_EXIT_PERMISSION)
 		return code;

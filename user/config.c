@@ -123,12 +123,17 @@ static void set_pairs(struct ft_config_parser *p, config_setting_t *s)
 	p->c->pairs = config_setting_get_bool(s);
 }
 
+static void set_quality(struct ft_config_parser *p, config_setting_t *s)
+{
+	p->c->quality = config_setting_get_bool(s);
+}
+
 static const struct ft_config_key keys[] = {
 	{"interval", FT_KEY_STRING, set_interval}, {"textfile", FT_KEY_STRING, set_textfile},
 	{"scan", FT_KEY_STRING, set_scan},	   {"one_shot", FT_KEY_STRING, set_one_shot},
 	{"max_flows", FT_KEY_INT, set_max_flows},  {"netns", FT_KEY_STRING, set_netns},
 	{"cgroup", FT_KEY_STRING, set_cgroup},	   {"source", FT_KEY_STRING, set_source},
-	{"pairs", FT_KEY_BOOL, set_pairs},	   {"quality", FT_KEY_BOOL, NULL}, /* reserved */
+	{"pairs", FT_KEY_BOOL, set_pairs},	   {"quality", FT_KEY_BOOL, set_quality},
 	{"hops", FT_KEY_LIST, ft_config_hops},
 };
 

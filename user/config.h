@@ -44,6 +44,7 @@ struct ft_config {
 	uint8_t source;	  /* key `source`; default FT_SOURCE_TRACEPOINT */
 	bool source_set;
 	bool pairs;	    /* key `pairs`; default true */
+	bool quality;	    /* key `quality`; reserved, has no effect */
 	unsigned int nhops; /* 0: discover */
 	struct ft_config_hop hop[FT_MAX_HOPS];
 };

@@ -42,7 +42,8 @@ struct ft_counting {
 
 /*
  * The configuration that the options ask for: -c FILE, else the default file if there is one,
- * else discovery; options override it. 0, or an exit code with lines for the user in errors.
+ * else discovery; options override it. 0, perhaps with warnings in errors, or an exit code with
+ * lines for the user there.
  */
 int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *ret_discover,
 		       struct ft_buf *errors);

@@ -59,6 +59,22 @@ void ft_counting_override(struct ft_config *c, const struct ft_options *o)
 		c->source = FT_SOURCE_SOCKOPS;
 }
 
+/* Tracing programs would count every socket. What a cgroup alone implies is set by now. */
+static int check_cgroup(const struct ft_config *c, const struct ft_options *o, const char *path,
+			struct ft_buf *errors)
+{
+	bool from_file = !o->cgroup || o->source < 0;
+
+	if (!c->cgroup[0] || c->source == FT_SOURCE_SOCKOPS)
+		return 0;
+	ft_buf_printf(errors,
+		      "%s%s%s takes source sockops, and %s asks for tracepoint: leave out one of "
+		      "the two\n",
+		      from_file ? path : "", from_file ? ": " : "",
+		      o->cgroup ? "--cgroup" : "cgroup", o->source >= 0 ? "--source" : "source");
+	return from_file ? FT_EXIT_CONFIG : FT_EXIT_USAGE;
+}
+
 int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *ret_discover,
 		       struct ft_buf *errors)
 {
@@ -70,10 +86,14 @@ int ft_counting_config(const struct ft_options *o, struct ft_config *ret, bool *
 		_free_ char *text = read_file(path, errors);
 
 		err = text ? ft_config_parse(text, path, ret, errors) : -EINVAL;
+		if (!err && ret->quality)
+			ft_buf_printf(errors,
+				      "%s: quality: reserved, it has no effect in this version\n",
+				      path);
 	}
 	if (err)
 		return FT_EXIT_CONFIG;
 	ft_counting_override(ret, o);
 	*ret_discover = !ret->nhops;
-	return 0;
+	return check_cgroup(ret, o, path, errors);
 }

@@ -103,7 +103,7 @@ static void emit(enum ft_log_level level, const char *text)
 
 void ft_log(enum ft_log_level level, const char *fmt, ...)
 {
-	char text[4096];
+	_free_ char *text = NULL;
 	int saved = errno;
 	va_list ap;
 
@@ -111,7 +111,9 @@ void ft_log(enum ft_log_level level, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	errno = saved; /* for %m */
-	if (vsnprintf(text, sizeof(text), fmt, ap) >= 0)
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	else
 		emit(level, text);
 	va_end(ap);
 	errno = saved;

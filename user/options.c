@@ -286,6 +286,13 @@ static const char *refused(char **argv, char letter[2])
 	return letter;
 }
 
+static const char *values(int row)
+{
+	if (table[row].id == OPT_MAX_FLOWS)
+		return " (1024 to 16777216)";
+	return strcmp(table[row].argument, "DURATION") ? "" : " (100ms, 10s, 5m)";
+}
+
 static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t why_len)
 {
 	struct option longs[NOPTIONS + 1] = {0};
@@ -309,9 +316,7 @@ static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t w
 					 o->command, why, why_len);
 		if (set(o, id, optarg)) {
 			snprintf(why, why_len, "--%s: \"%s\" is not %s%s", table[row].name, optarg,
-				 table[row].argument,
-				 strcmp(table[row].argument, "DURATION") ? ""
-									 : " (100ms, 10s, 5m)");
+				 table[row].argument, values(row));
 			return -EINVAL;
 		}
 	}

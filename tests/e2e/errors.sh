@@ -30,6 +30,7 @@ make_netns
 fails 64 "unknown command" 'frobnicate' "$FT" frobnicate
 fails 64 "unknown option" 'no-such-option' "$FT" agent --no-such-option
 fails 64 "a bad duration" 'soon|interval' "$FT" agent --interval soon
+fails 64 "a flow table too small" 'max-flows.*1024 to 16777216' "$FT" agent --max-flows 10
 fails 64 "show what?" 'hops' "$FT" show nonsense
 fails 0 "help" 'usage' "$FT" --help
 fails 0 "version" 'fantail [0-9]' "$FT" --version
@@ -53,10 +54,42 @@ fails 78 "check reads the configuration too" 'wrong.conf:1: ' "$FT" check -c "$W
 printf 'hops = (\n  { name = ;\n' >"$W/syntax.conf"
 fails 78 "syntax error" 'syntax.conf:2: ' "$FT" agent -c "$W/syntax.conf"
 fails 78 "no such file" 'absent.conf.*No such file' "$FT" agent -c "$W/absent.conf"
+for i in {1..100}; do
+	echo "no_such_key_$i = 1;"
+done >"$W/many.conf"
+fails 78 "check says all that is wrong" 'many.conf:100: unknown key "no_such_key_100"$' \
+	"$FT" check -c "$W/many.conf"
+equal "each in a line of its own" "$(grep -c '^[^ ]*many.conf:[0-9]*: unknown key "[a-z_0-9]*"$' "$W/out")" 100
+fails 78 "discover reads the file that is named" 'many.conf:1: ' "$FT" discover -c "$W/many.conf"
 mkdir "$W/dir.conf"
 fails 78 "a directory" 'dir.conf' "$FT" agent -c "$W/dir.conf"
 
+echo 'quality = true;' >"$W/quality.conf"
+fails 0 "a key without effect" 'quality.conf: quality: reserved' \
+	"$FT" agent -c "$W/quality.conf" --netns "$NS" --textfile '' --for 200ms
+equal "is said once" "$(grep -c quality "$W/out")" 1
+
+# --- a cgroup, and a source that sees every socket ---
+fails 64 "both are options" 'error: --cgroup takes source sockops, and --source asks' \
+	"$FT" agent --cgroup "$W" --source tracepoint
+fails 64 "both are options of check" '^--cgroup takes source sockops' \
+	"$FT" check --cgroup "$W" --source tracepoint
+echo 'source = "tracepoint";' >"$W/source.conf"
+fails 78 "the source is configured" 'source.conf: --cgroup takes source sockops, and source asks' \
+	"$FT" agent -c "$W/source.conf" --cgroup "$W"
+echo "cgroup = \"$W\";" >"$W/cgroup.conf"
+fails 78 "the cgroup is configured" 'cgroup.conf: cgroup takes source sockops, and --source asks' \
+	"$FT" top --once -c "$W/cgroup.conf" --source tracepoint
+cat "$W/source.conf" "$W/cgroup.conf" >"$W/both.conf"
+fails 78 "both are configured" 'both.conf: cgroup takes source sockops, and source asks' \
+	"$FT" record -c "$W/both.conf" "$W/recording"
+holds "and no recording is begun" test ! -e "$W/recording"
+
 # --- what is not there ---
+fails 78 "no such network namespace" "error: cannot open network namespace $W/nons" \
+	"$FT" agent -c "$conf" --netns "$W/nons" --textfile ''
+fails 78 "check looks at it, too" "fail  namespaces: cannot open network namespace $W/nons" \
+	"$FT" check -c "$conf" --netns "$W/nons"
 fails 73 "textfile directory missing" "$W/nowhere" \
 	"$FT" agent -c "$conf" --textfile "$W/nowhere/f.prom" --for 1s
 fails 69 "show without agent" 'fantail agent' "$FT" show hops

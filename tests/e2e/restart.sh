@@ -38,9 +38,13 @@ sleep 0.3
 after=$(opened 2>/dev/null)
 holds "without an agent the kernel goes on counting, and show goes on answering" \
 	test "$after" -gt "$before"
+"$FT" check -c "$W/fantail.conf" >"$W/check" 2>&1
 rm -f "$PROM"
 agent -c "$W/fantail.conf" --netns "$NS"
 holds "it was started again before the storm ended ($(opened) of $storm so far)" alive "$storm_pid"
+says "check says that nobody minds the programs" "$W/check" \
+	"warn  agent: no agent is running, but its programs go on counting \($PINS\)"
+says "and what to do" "$W/check" 'sudo fantail agent; or remove them: sudo fantail detach'
 says "it says that it adopted what was there" "$W/agent.log" adopt
 equal "the counters are the same ones: their start time" "$(metric fantail_start_time_seconds)" "$born"
 

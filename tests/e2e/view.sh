@@ -85,6 +85,30 @@ terminal "TERM=dumb $FT demo --for 2s"
 holds "TERM=dumb: a plain table" sees 'ACTIVE'
 holds "TERM=dumb: ends" sees 'status=0'
 
+# --- whose counters: the agent's, unless the options give a scope of their own ---
+make_netns
+echo 'hops = ( { name = "ours"; accept = "20000"; } );' >"$W/agent.conf"
+echo 'hops = ( { name = "mine"; accept = "20000"; } );' >"$W/own.conf"
+agent -c "$W/agent.conf" --netns "$NS"
+hold -n 3 -p 20000
+top_hop() {
+	"$FT" top --once "$@" 2>&1 </dev/null | awk '$2 == "accept" { print $1 }'
+}
+recorded() { # ARGS...
+	"$FT" record --for 300ms "$@" "$W/recording" >"$W/record.out" 2>&1 </dev/null
+	tail -n 1 "$W/recording" | jq -r '.hops[] | "\(.name) \(.peers)"'
+}
+equal "top shows the agent's counters" "$(top_hop)" ours
+equal "top -c counts for itself" "$(top_hop -c "$W/own.conf" --netns "$NS")" mine
+equal "top -c --pins shows the agent's" "$(top_hop -c "$W/own.conf" --pins "$PINS")" ours
+equal "record takes the agent's counters, and their peers" "$(recorded)" "ours 1"
+equal "record -c counts for itself" "$(recorded -c "$W/own.conf" --netns "$NS")" "mine 1"
+equal "record -c --pins takes the agent's" "$(recorded -c "$W/own.conf" --pins "$PINS")" "ours 1"
+release # before the terminal, which would hold the connections, too
+terminal "$FT top -c $W/own.conf --netns $NS"
+holds "the live view says so" sees 'a scope of their own: counting for this view only'
+stop "$AGENT"
+
 # --- how soon ---
 terminal "sleep 0.2; $FT top"
 began=$(date +%s%N)

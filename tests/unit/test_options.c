@@ -91,6 +91,8 @@ Test(options, bad_values_are_refused_by_name)
 			     bad[i][0], bad[i][1]);
 		cr_expect(strstr(why, bad[i][0]), "%s", why);
 	}
+	cr_assert_eq(parse("agent", "--max-flows", "10", NULL), -EINVAL);
+	cr_assert_str_eq(why, "--max-flows: \"10\" is not N (1024 to 16777216)");
 	cr_assert_eq(parse("agent", "--for", NULL, NULL), -EINVAL);
 	cr_assert_str_eq(why, "--for needs a value");
 }
