@@ -18,11 +18,15 @@ put = install -D -m 0644
 LAB = scripts/lab scripts/deps scripts/tally tests/e2e/alone tests/e2e/lib.sh \
 	$(shell find tests/lab -type f)
 
+# one man page for all of them, by each name
+COMMANDS = top agent show check discover demo record detach
+
 install: $(PROGRAM)
 	install -d $(DESTDIR)$(SYSCONFDIR)/fantail
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/fantail
 	install -D -m 0755 packaging/handover $(DESTDIR)$(PREFIX)/libexec/fantail/handover
 	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/*.8
+	for c in $(COMMANDS); do ln -sf fantail.8 $(DESTDIR)$(PREFIX)/share/man/man8/fantail-$$c.8 || exit; done
 	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/*.5
 	$(put) -t $(DESTDIR)$(DOCDIR) README.md
 	$(put) -t $(DESTDIR)$(DOCDIR)/docs docs/*.md

@@ -165,9 +165,16 @@ static double table_limit(const struct ft_metric_at *at)
 	return at->report->max_flows;
 }
 
+/* Index FT_NLOSS: all that pairing lost; its reasons are in JSON. */
 static double loss(const struct ft_metric_at *at)
 {
-	return at->report->loss[at->index];
+	uint64_t pairs = 0;
+
+	if (at->index < FT_NLOSS)
+		return at->report->loss[at->index];
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		pairs += at->report->pair_loss[i];
+	return ft_report_pairs(at->report) ? pairs : NAN;
 }
 
 /* The order of the file. */
@@ -241,7 +248,7 @@ const struct ft_metric ft_metrics[] = {
 	{"fantail_flow_table_limit", FT_GAUGE, FT_PER_AGENT, "flows",
 	 "Entries that the flow table can hold.", table_limit, false},
 	{"fantail_loss_total", FT_COUNTER, FT_PER_LOSS, "",
-	 "What could not be seen or stored, by reason; 0 in a healthy system.", loss, false},
+	 "What could not be seen or stored, by reason; 0 in a healthy system.", loss, true},
 	{"fantail_textfile_write_errors_total", FT_COUNTER, FT_PER_AGENT, "",
 	 "Times that this file could not be written.", write_errors, false},
 };

@@ -22,7 +22,7 @@ enum ft_metric_scope {
 	FT_PER_RATIO, /* every edge: from, to, kind (index 0 stock, 1 flow, 2 paired, if told) */
 	FT_PER_EDGE,  /* every edge: from, to; a summary (index 0 sum, 1 count) */
 	FT_PER_WAIT,  /* every accept hop that is paired: hop, le; a histogram */
-	FT_PER_LOSS,  /* every enum ft_loss: reason */
+	FT_PER_LOSS,  /* every enum ft_loss, and one for pairs if there are any: reason */
 	FT_NSCOPES
 };
 

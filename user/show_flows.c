@@ -191,6 +191,7 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 		       struct ft_buf *out)
 {
 	uint64_t pair[MAX_PAIRS][2];
+	const struct ft_pair_flow *paired;
 	const struct ft_owner *owner = e->row ? ft_owners_find(owners, e->row->inode) : NULL;
 	const struct ft_report_hop *hop = ft_report_hop_at(r, e->flow.hop);
 	char comm[FT_COMM_LEN];
@@ -206,6 +207,8 @@ static int print_entry(const struct entry *e, const struct ft_owners *owners,
 	if (hop && hop->pairs.role != FT_PAIR_NONE) {
 		v.pair = (const uint64_t(*)[2])pair;
 		v.npairs = pairs_of(names, e->key, pair);
+		paired = ft_pair_names_flow(names, e->key, &e->flow);
+		v.exchanges = paired ? &paired->exchanges : NULL;
 	}
 	if (!owner)
 		comm_of(v.pid, comm);
@@ -272,7 +275,7 @@ int ft_show_flows(const struct ft_options *o, const struct ft_probe *p, const st
 		err = ft_pair_names(o->pins ? o->pins : FT_DEFAULT_PINS, r, &names);
 	if (!err)
 		err = print(o, &l, &owners, &names, r);
-	free(names.row);
+	ft_pair_names_close(&names);
 	ft_owners_close(&owners);
 	ft_netns_close(&ns);
 	free(l.entry);

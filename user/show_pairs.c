@@ -142,6 +142,24 @@ static int by_key(const void *a, const void *b)
 	return x->b < y->b ? -1 : x->b > y->b;
 }
 
+static int flow_by_key(const void *a, const void *b)
+{
+	const struct ft_pair_flow_row *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* The walk's flows go to the list, which asks by key. */
+static void take_flows(struct ft_pair_walk *w, struct ft_pair_names *ret)
+{
+	ret->flow = w->flow;
+	ret->nflows = w->nflows;
+	w->flow = NULL;
+	w->nflows = 0;
+	if (ret->nflows)
+		qsort(ret->flow, ret->nflows, sizeof(*ret->flow), flow_by_key);
+}
+
 int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_names *ret)
 {
 	struct ft_pair_walk w = {0};
@@ -165,8 +183,32 @@ int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_na
 	if (ret->row && ret->n)
 		qsort(ret->row, ret->n, sizeof(*ret->row), by_key);
 	err = ret->row ? 0 : -ENOMEM;
+	take_flows(&w, ret);
 	ft_pair_walk_close(&w);
 	return err;
+}
+
+/* An entry of another hop or peer is of an earlier socket at this address. */
+const struct ft_pair_flow *ft_pair_names_flow(const struct ft_pair_names *names, uint64_t key,
+					      const struct ft_flow *flow)
+{
+	struct ft_pair_flow_row want = {.key = key}, *row;
+
+	if (!names->nflows)
+		return NULL;
+	row = bsearch(&want, names->flow, names->nflows, sizeof(want), flow_by_key);
+	if (!row || row->flow.hop != flow->hop)
+		return NULL;
+	if (row->flow.role == FT_PAIR_A && row->flow.port != flow->rport)
+		return NULL;
+	return &row->flow;
+}
+
+void ft_pair_names_close(struct ft_pair_names *names)
+{
+	free(names->row);
+	free(names->flow);
+	*names = (struct ft_pair_names){0};
 }
 
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,

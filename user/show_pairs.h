@@ -4,6 +4,7 @@
 #define FT_SHOW_PAIRS_H
 
 #include "options.h"
+#include "pair.h"
 #include "probe.h"
 #include "report.h"
 
@@ -11,7 +12,7 @@
 int ft_show_pairs(const struct ft_options *o, const struct ft_probe *p, const struct ft_report *r,
 		  int place);
 
-/* Ids of pairs by flow, for the list of flows: as `show pairs` names them. */
+/* What pairing knows of flows, for their list: ids of pairs as `show pairs` names them. */
 struct ft_pair_name {
 	uint64_t key;  /* of the flow in the flow table */
 	uint64_t a, b; /* the pair's id */
@@ -19,8 +20,14 @@ struct ft_pair_name {
 struct ft_pair_names {
 	struct ft_pair_name *row; /* sorted by key; owned */
 	size_t n;
+	struct ft_pair_flow_row *flow; /* all that it has met; sorted by key; owned */
+	size_t nflows;
 };
 /* Empty when there is no agent that pairs. 0 or -errno. */
 int ft_pair_names(const char *pins, const struct ft_report *r, struct ft_pair_names *ret);
+/* The flow with this key, if pairing has met it; else NULL. */
+const struct ft_pair_flow *ft_pair_names_flow(const struct ft_pair_names *names, uint64_t key,
+					      const struct ft_flow *flow);
+void ft_pair_names_close(struct ft_pair_names *names);
 
 #endif

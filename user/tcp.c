@@ -88,6 +88,17 @@ static const char *const loss_help[] = {
 };
 COVERS(loss_help, FT_NLOSS);
 
+static const char *const pair_loss_help[] = {
+	[FT_PAIR_LOSS_FLOWS_FULL] = "Flows that found no place: their bytes are in no pair.",
+	[FT_PAIR_LOSS_EDGES_FULL] = "Pairs that found no place: the paired ratio is too low.",
+	[FT_PAIR_LOSS_THREADS_FULL] = "Reads whose thread found no place: their order is unknown.",
+	[FT_PAIR_LOSS_CLOSED_FULL] = "Closed flows that could not be compared by their bytes.",
+	[FT_PAIR_LOSS_QUEUE_FULL] = "Reads that a thread did not pass on and that were forgotten.",
+	[FT_PAIR_LOSS_MISSED_CLOSE] = "Closes not seen: these flows are in no histogram.",
+	[FT_PAIR_LOSS_SKIPPED] = "Reads and writes, of any socket, that the kernel did not show.",
+};
+COVERS(pair_loss_help, FT_NPAIR_LOSS);
+
 static const char *const source_name[] = {
 	[FT_SOURCE_TRACEPOINT] = "tracepoint",
 	[FT_SOURCE_SOCKOPS] = "sockops",
@@ -126,6 +137,11 @@ const char *ft_failed_name(unsigned int reason)
 const char *ft_pair_loss_name(unsigned int reason)
 {
 	return NAME_OF(pair_loss_name, reason);
+}
+
+const char *ft_pair_loss_help(unsigned int reason)
+{
+	return NAME_OF(pair_loss_help, reason);
 }
 
 const char *ft_loss_name(unsigned int reason)

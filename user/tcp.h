@@ -13,6 +13,7 @@ const char *ft_side_name(unsigned int side);	    /* "accept", "connect" */
 const char *ft_closed_name(unsigned int reason);    /* "local", "remote", "reset", "other" */
 const char *ft_failed_name(unsigned int reason);    /* "refused", "timeout", … */
 const char *ft_pair_loss_name(unsigned int reason); /* enum ft_pair_loss */
+const char *ft_pair_loss_help(unsigned int reason); /* one short sentence for people */
 const char *ft_loss_name(unsigned int reason);	    /* "table_full", … */
 const char *ft_loss_help(unsigned int reason);	    /* one short sentence for people */
 const char *ft_source_name(unsigned int source);    /* "tracepoint", "sockops" */

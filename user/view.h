@@ -62,6 +62,7 @@ struct ft_view_flow {
 	uint64_t mono_ns, real_ns;     /* now */
 	const uint64_t (*pair)[2]; /* ids of its pairs, the flows' ids each; NULL: pairs unknown */
 	size_t npairs;
+	const uint32_t *exchanges; /* NULL: pairing has not met it */
 };
 /* One JSON object without newline, in contract form. */
 int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out);

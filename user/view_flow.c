@@ -147,15 +147,16 @@ int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out)
 {
 	const struct ft_flow *flow = f->flow;
 	json_t *root = json_pack(
-		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "hop", text(f->hop),
-		"state", ft_state_name(flow->state), "local", endpoint(flow->laddr, flow->lport),
-		"remote", endpoint(flow->raddr, flow->rport), "opened", opened(f), "age_seconds",
-		real(age(f)), "idle_seconds", real(idle(f)), "process", text(f->process), "pid",
-		f->pid ? json_integer(f->pid) : json_null(), "netns",
-		flow->netns ? json_integer(flow->netns) : json_null(), "transitions",
+		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "hop",
+		text(f->hop), "state", ft_state_name(flow->state), "local",
+		endpoint(flow->laddr, flow->lport), "remote", endpoint(flow->raddr, flow->rport),
+		"opened", opened(f), "age_seconds", real(age(f)), "idle_seconds", real(idle(f)),
+		"process", text(f->process), "pid", f->pid ? json_integer(f->pid) : json_null(),
+		"netns", flow->netns ? json_integer(flow->netns) : json_null(), "transitions",
 		transitions(flow), "unread_bytes",
 		f->row ? json_integer(f->row->unread_bytes) : json_null(), "stale",
-		f->row ? json_boolean(f->row->stale) : json_null(), "pairs", pairs(f));
+		f->row ? json_boolean(f->row->stale) : json_null(), "pairs", pairs(f), "exchanges",
+		f->exchanges ? json_integer(*f->exchanges) : json_null());
 	char *line = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) : NULL;
 
 	json_decref(root);

@@ -98,13 +98,22 @@ static void put_number(bool known, uint64_t value, char ret[24])
 		snprintf(ret, 24, "-");
 }
 
+/* Any address is kept as :: for IPv4, too: brackets would promise IPv6. */
+static void put_listening(const struct ft_listener *l, char ret[FT_ADDR_TEXT])
+{
+	if (ft_addr_is_any(l->addr))
+		snprintf(ret, FT_ADDR_TEXT, "*:%u", l->port);
+	else
+		ft_addr_format(l->addr, l->port, ret);
+}
+
 void ft_view_listener_text(const struct ft_view_listener *v, struct ft_buf *out)
 {
 	const struct ft_listener *l = v->listener;
 	char local[FT_ADDR_TEXT], hop[FT_NAME_LEN], process[FT_COMM_LEN];
 	char pid[24], backlog[24], limit[24], syn[24], netns[24];
 
-	ft_addr_format(l->addr, l->port, local);
+	put_listening(l, local);
 	put_text(v->hop, hop, sizeof(hop));
 	put_text(v->process, process, sizeof(process));
 	put_number(v->pid, v->pid, pid);
@@ -128,8 +137,8 @@ int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_b
 void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
 {
 	ft_buf_printf(out,
-		      "namespace %u: %llu connections found an accept queue full "
-		      "(ListenOverflows), %llu were dropped (ListenDrops)\n",
+		      "namespace %u: %llu times a handshake found an accept queue full "
+		      "(ListenOverflows, retries included), %llu were dropped (ListenDrops)\n",
 		      netns, (unsigned long long)s->listen_overflows,
 		      (unsigned long long)s->listen_drops);
 }

@@ -217,6 +217,7 @@ static void per_loss(struct prom *p)
 {
 	for (p->at.index = 0; p->at.index < FT_NLOSS; p->at.index++)
 		series(p, "", LABELS({"reason", ft_loss_name(p->at.index)}));
+	series(p, "", LABELS({"reason", "pairs"}));
 }
 
 enum subject { ONCE, EACH_HOP, EACH_EDGE };

@@ -388,24 +388,28 @@ static const struct column edge_columns[] = {
 	{"PER_EXCHANGE", false, edge_per_exchange, 0},
 };
 
+/* Rows from FT_NLOSS on are of pairs. */
 static void loss_name(CELL_ARGS)
 {
 	(void)r;
 	(void)c;
-	put_text(ret, ft_loss_name(i));
+	if (i < FT_NLOSS)
+		put_text(ret, ft_loss_name(i));
+	else
+		snprintf(ret, CELL, "pairs.%s", ft_pair_loss_name(i - FT_NLOSS));
 }
 
 static void loss_count(CELL_ARGS)
 {
 	(void)c;
-	put_count(ret, r->loss[i]);
+	put_count(ret, i < FT_NLOSS ? r->loss[i] : r->pair_loss[i - FT_NLOSS]);
 }
 
 static void loss_help(CELL_ARGS)
 {
 	(void)r;
 	(void)c;
-	put_text(ret, ft_loss_help(i));
+	put_text(ret, i < FT_NLOSS ? ft_loss_help(i) : ft_pair_loss_help(i - FT_NLOSS));
 }
 
 static const struct column loss_columns[] = {
@@ -519,11 +523,12 @@ static void show_edges(const struct ft_report *r, int only, struct ft_buf *out)
 
 static void show_loss(const struct ft_report *r, struct ft_buf *out)
 {
-	unsigned int row[FT_NLOSS];
+	unsigned int row[FT_NLOSS + FT_NPAIR_LOSS];
+	unsigned int n = ft_report_pairs(r) ? COUNT(row) : FT_NLOSS;
 
-	for (unsigned int i = 0; i < FT_NLOSS; i++)
+	for (unsigned int i = 0; i < n; i++)
 		row[i] = i;
-	table(r, loss_columns, COUNT(loss_columns), row, FT_NLOSS, out);
+	table(r, loss_columns, COUNT(loss_columns), row, n, out);
 	ft_buf_printf(out,
 		      "rescued: %llu transitions that the second program accounted; nothing was "
 		      "lost by them\n",

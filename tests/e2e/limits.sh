@@ -141,6 +141,9 @@ now=$(snmp TcpExtListenOverflows)
 equal "overflows are nstat's" "$([ "$overflows" -gt "$before" ] && [ "$overflows" -le "$now" ] && echo yes)" yes
 equal "show listeners has the row" "$(show listeners | jq -r '.listeners[] |
 	select(.hop == "slow") | "\(.local) \(.backlog) \(.backlog_limit)"')" "[::]:8081 9 8"
+"$FT" show listeners >"$W/listeners"
+says "the table says any address" "$W/listeners" '^\*:8081 +slow '
+says "and how often a handshake found a queue full" "$W/listeners" "^namespace [0-9]+: [1-9][0-9]* times a handshake found "
 kill -CONT "$slow_pid"
 for worker in $(pgrep -P "$slow_pid"); do
 	kill -CONT "$worker"

@@ -94,6 +94,7 @@ equal "exchanges are requests there, too" "$(hops "hop(\"kept\").exchanges |
 	. <= $requests and . >= $requests - 20 - $(skipped)")" true
 
 # live pairs, with both tuples
+unseen=$(skipped)
 mkfifo "$W/tunnel"
 exec 8<>"$W/tunnel"
 start_inside "$here/clients" 3 8081 / <"$W/tunnel" >"$W/clients.out" 2>&1
@@ -109,6 +110,25 @@ tuples=$(inside ss -Htn state established | awk '{ print $3 " " $4 }' | sort)
 missing=$(jq -r '.pairs[] | .a, .b | "\(.local) \(.remote)"' "$W/pairs.json" | sort -u |
 	comm -23 - <(echo "$tuples") | wc -l)
 equal "ss knows every tuple of them" "$missing" 0
+# one more client sends three requests, each after the answer to the one before; those three sent one
+# shellcheck disable=SC2016 # the client's $
+start_inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/8081
+	for i in 1 2 3; do
+		printf "GET / HTTP/1.1\r\nHost: x\r\n\r\n" >&3
+		while read -r line <&3 && [ "$line" != app ]; do :; done
+	done
+	echo "$line $i"
+	exec sleep 60' >"$W/three.out"
+three_pid=$PID
+until_true 5 grep -qx "app 3" "$W/three.out" || die "three requests are answered"
+exchanges=$("$FT" show flows --hop pool --json |
+	jq -c '[.flows[] | select(.state == "ESTABLISHED").exchanges] | sort')
+unseen=$(($(skipped) - unseen)) # of these four
+holds "each flow has its requests as exchanges ($exchanges)" test "$(jq "length == 4 and add <= 6 and
+	add >= 6 - $unseen and ($unseen > 0 or . == [1, 1, 1, 3])" <<<"$exchanges")" = true
+equal "a flow of a hop without pairs has none" \
+	"$("$FT" show flows --hop app --json | jq -c '[.flows[].exchanges] | unique')" "[null]"
+stop "$three_pid"
 stop "$clients_pid"
 exec 8>&-
 holds "they end with their clients" becomes 0 sh -c "'$FT' show pairs --json |

@@ -89,7 +89,7 @@ check "and nothing wrong with the example" \
 check "the service is enabled" systemctl is-enabled
 check "and it runs without a configuration" systemctl is-active
 check "it writes metrics where node_exporter of Debian reads them" until_true 5 test -s $prom
-for page in man8/fantail.8 man5/fantail.conf.5; do
+for page in man8/fantail.8 man8/fantail-show.8 man5/fantail.conf.5; do
 	check "there is the manual page $page" gzip -t /usr/share/man/$page.gz
 done
 # shellcheck disable=SC2016 # the inner shell's

@@ -55,7 +55,26 @@ Test(view_flow, an_open_flow_says_everything)
 		       "\"age_seconds\":90.5,\"idle_seconds\":2.5,\"process\":\"connqueue\","
 		       "\"pid\":4711,\"netns\":4026531840,"
 		       "\"transitions\":[\"SYN_SENT\",\"ESTABLISHED\",\"CLOSE_WAIT\"],"
-		       "\"unread_bytes\":512,\"stale\":false,\"pairs\":null}");
+		       "\"unread_bytes\":512,\"stale\":false,\"pairs\":null,\"exchanges\":null}");
+}
+
+Test(view_flow, a_paired_flow_names_its_pairs_and_counts_its_exchanges)
+{
+	static const uint64_t pair[2][2] = {{0xab01, 0xcd02}, {0xab01, 0xef02}};
+	struct ft_view_flow f = view_of(&open_flow);
+	uint32_t exchanges = UINT32_MAX;
+	struct ft_buf out = {0};
+
+	f.pair = pair;
+	f.npairs = 2;
+	f.exchanges = &exchanges;
+	cr_assert_eq(ft_view_flow_json(&f, &out), 0);
+	ft_buf_printf(&out, "\n");
+	f.npairs = exchanges = 0;
+	cr_assert_eq(ft_view_flow_json(&f, &out), 0);
+	ft_buf_printf(&out, "\n");
+	golden_check("flows_paired.txt", ft_buf_text(&out));
+	ft_buf_close(&out);
 }
 
 Test(view_flow, a_preexisting_flow_has_no_age)
@@ -73,7 +92,7 @@ Test(view_flow, a_preexisting_flow_has_no_age)
 		       "\"remote\":\"127.0.0.1:8080\",\"opened\":null,\"age_seconds\":null,"
 		       "\"idle_seconds\":null,\"process\":null,\"pid\":null,\"netns\":null,"
 		       "\"transitions\":[\"ESTABLISHED\"],\"unread_bytes\":null,\"stale\":null,"
-		       "\"pairs\":null}");
+		       "\"pairs\":null,\"exchanges\":null}");
 }
 
 Test(view_flow, a_connect_in_flight_has_local_port_0_and_never_opened)
@@ -87,7 +106,7 @@ Test(view_flow, a_connect_in_flight_has_local_port_0_and_never_opened)
 		       "\"remote\":\"[::1]:80\",\"opened\":null,\"age_seconds\":null,"
 		       "\"idle_seconds\":2.5,\"process\":null,\"pid\":4711,\"netns\":null,"
 		       "\"transitions\":[\"SYN_SENT\"],\"unread_bytes\":512,\"stale\":false,"
-		       "\"pairs\":null}");
+		       "\"pairs\":null,\"exchanges\":null}");
 }
 
 static bool json_has(const struct ft_flow *flow, const char *part)

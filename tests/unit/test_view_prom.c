@@ -74,7 +74,7 @@ Test(view_prom, six_hops_have_at_most_250_series)
 	cr_expect_eq(n, 7 + FT_NLOSS + 6 * 15 + 13 + 5 * 16 + 5 * 4, "%u series", n);
 	ft_buf_reset(&out);
 	/* What pairing adds is most where accepting and connecting hops take turns: 3 edges of
-	 * ratio, sum, count; 6 exchanges; 3 queue waits of 6 */
+	 * ratio, sum, count; 6 exchanges; 3 queue waits of 6; their loss */
 	for (unsigned int i = 0; i < 6; i++) {
 		rep.hop[i].side = i % 2 ? FT_CONNECT : FT_ACCEPT;
 		rep.hop[i].peers = 1;
@@ -87,7 +87,7 @@ Test(view_prom, six_hops_have_at_most_250_series)
 	print(&out);
 	n = count_series(ft_buf_text(&out));
 	cr_expect_leq(n, 250, "%u series with pairs", n);
-	cr_expect_eq(n, 7 + FT_NLOSS + 6 * 15 + 3 * 13 + 3 * 16 + 5 * 4 + 3 * 3 + 6 + 3 * 6,
+	cr_expect_eq(n, 7 + FT_NLOSS + 6 * 15 + 3 * 13 + 3 * 16 + 5 * 4 + 3 * 3 + 6 + 3 * 6 + 1,
 		     "%u series with pairs", n);
 	ft_buf_close(&out);
 }
@@ -193,6 +193,28 @@ Test(view_prom, what_is_known_in_advance_is_zero_and_what_is_absent_is_nan_or_mi
 	cr_expect_null(strstr(text, "state=\"syn_sent\"} 0\nfantail_flows_state{hop=\"nlb\""));
 	cr_expect_null(strstr(text, "fantail_hop_limit{hop=\"nlb\"}"));
 	cr_expect_null(strstr(text, "fantail_peers{hop=\"queue\"}"));
+	ft_buf_close(&out);
+}
+
+Test(view_prom, the_losses_of_pairs_are_one_series_if_there_are_pairs)
+{
+	struct ft_buf out = {0};
+
+	golden_report("storm", &rep);
+	for (unsigned int i = 0; i < rep.nhops; i++)
+		rep.hop[i].pairs.role = FT_PAIR_NONE;
+	memset(rep.pair_loss, 0, sizeof(rep.pair_loss));
+	print(&out);
+	cr_expect_null(strstr(ft_buf_text(&out), "reason=\"pairs\""));
+	ft_buf_reset(&out);
+	rep.hop[1].pairs.role = FT_PAIR_B;
+	print(&out);
+	expect_line(ft_buf_text(&out), "fantail_loss_total{reason=\"pairs\"} 0");
+	ft_buf_reset(&out);
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		rep.pair_loss[i] = i + 1;
+	print(&out);
+	expect_line(ft_buf_text(&out), "fantail_loss_total{reason=\"pairs\"} 28");
 	ft_buf_close(&out);
 }
 

@@ -47,6 +47,54 @@ Test(view_text, loss_is_explained)
 	golden("storm", FT_SHOW_LOSS, -1, "storm_loss.txt");
 }
 
+Test(view_text, loss_of_pairs_is_explained_if_there_are_pairs)
+{
+	struct ft_buf out = {0};
+
+	golden_report("calm", &rep);
+	for (unsigned int i = 0; i < rep.nhops; i++)
+		rep.hop[i].pairs.role = FT_PAIR_NONE;
+	memset(rep.pair_loss, 0, sizeof(rep.pair_loss));
+	ft_view_text(&rep, FT_SHOW_LOSS, -1, &out);
+	cr_expect_null(strstr(ft_buf_text(&out), "pairs."));
+	ft_buf_reset(&out);
+	for (unsigned int i = 0; i < FT_NPAIR_LOSS; i++)
+		rep.pair_loss[i] = i + 1;
+	ft_view_text(&rep, FT_SHOW_LOSS, -1, &out);
+	check_plain(ft_buf_text(&out));
+	cr_expect_null(strchr(ft_buf_text(&out), '?'));
+	golden_check("pairs_loss.txt", ft_buf_text(&out));
+	ft_buf_close(&out);
+}
+
+static void check_listener(struct ft_listener *l, const char *local)
+{
+	struct ft_view_listener v = {l, NULL, "", 0};
+	struct ft_buf out = {0};
+
+	ft_view_listener_text(&v, &out);
+	cr_expect_eq(strncmp(ft_buf_text(&out), local, strlen(local)), 0, "%s", ft_buf_text(&out));
+	ft_buf_close(&out);
+}
+
+Test(view_text, any_address_is_a_star_because_its_family_is_not_known)
+{
+	struct ft_listener l = {.port = 65535};
+	struct ft_view_listener v = {&l, NULL, "", 0};
+	struct ft_buf out = {0};
+
+	check_listener(&l, "*:65535 ");
+	cr_assert_eq(ft_view_listener_json(&v, &out), 0);
+	cr_expect(strstr(ft_buf_text(&out), "\"local\":\"[::]:65535\""));
+	ft_buf_close(&out);
+	memset(l.addr + 10, 0xff, 2);
+	check_listener(&l, "*:65535 "); /* 0.0.0.0 */
+	l.addr[12] = 127;
+	check_listener(&l, "127.0.0.0:65535 ");
+	l.addr[0] = 0xfd;
+	check_listener(&l, "[fd00::ffff:7f00:0]:65535 ");
+}
+
 Test(view_text, no_hops_says_what_to_try)
 {
 	golden("empty", FT_SHOW_HOPS, -1, "empty_hops.txt");
