@@ -26,7 +26,8 @@ install: $(PROGRAM)
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/fantail
 	install -D -m 0755 packaging/handover $(DESTDIR)$(PREFIX)/libexec/fantail/handover
 	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/*.8
-	for c in $(COMMANDS); do ln -sf fantail.8 $(DESTDIR)$(PREFIX)/share/man/man8/fantail-$$c.8 || exit; done
+	for c in $(COMMANDS); do \
+		$(put) packaging/command.8 $(DESTDIR)$(PREFIX)/share/man/man8/fantail-$$c.8 || exit; done
 	$(put) -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/*.5
 	$(put) -t $(DESTDIR)$(DOCDIR) README.md
 	$(put) -t $(DESTDIR)$(DOCDIR)/docs docs/*.md
