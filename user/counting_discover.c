@@ -214,10 +214,12 @@ static int see_listener(void *ctx, uint64_t key, const struct ft_listener *l)
 
 static uint32_t flows_accepted(const struct ft_snapshot *s, const char *name)
 {
+	uint64_t flows = 0;
+
 	for (uint32_t i = 0; i < s->nhops; i++)
 		if (!s->def[i].retired && !strcmp(s->def[i].name, name))
-			return s->stats[i].opened + s->stats[i].preexisting;
-	return 0;
+			flows = s->stats[i].opened + s->stats[i].preexisting;
+	return flows < UINT32_MAX ? flows : UINT32_MAX;
 }
 
 /* What each accept hop has counted, at one of its listeners. */
