@@ -210,8 +210,11 @@ settle
 equal "table full: everything is counted" "$(hops '[.hops[] | .opened, .active] | @csv')" \
 	2000,2000,2000,2000
 listed=$(show flows | jq '.flows | length')
-# 1024, and a quarter more (fantail.conf(5))
-equal "table full: it holds what it can" "$listed" 1280
+# 1024, and a quarter more (fantail.conf(5)). The kernel looks whether there is room, and counts the
+# new entry afterwards (alloc_htab_elem() in kernel/bpf/hashtab.c; the bucket's lock keeps interrupts
+# out, so one is under way per CPU): the last place may be given away once on each.
+holds "table full: it holds what it can ($listed)" \
+	test "$listed" -ge 1280 -a "$listed" -lt $((1280 + $(nproc --all)))
 equal "table full: loss says how many flows have no entry" "$(show loss | jq .loss.table_full)" \
 	$((4000 - listed))
 equal "table full: entries" "$(show loss | jq .table.entries)" "$listed"
