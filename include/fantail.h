@@ -16,7 +16,7 @@
 #endif
 
 /* Change it whenever a struct below, or the meaning of a field, changes. */
-#define FT_ABI 4
+#define FT_ABI 5
 
 #define FT_MAX_HOPS  64
 #define FT_MAX_RULES 128
@@ -382,11 +382,18 @@ FT_ABI_SIZE(ft_owner, 32);
 /* Agent -> viewers: one row per second, so that a one-shot reader knows rates. Times of a
  * ring of FT_HISTORY rows; slot = tick % FT_HISTORY; mono_ns 0 = empty. */
 #define FT_HISTORY 320
+struct ft_hop_sample {
+	__u64 opened;
+	__u64 active_ns;	/* integral of `active` over time since start */
+	__u64 closed, one_shot; /* flows that ended; of these, one-shot */
+	/* From pairing, since that began: */
+	__u64 exchanges;
+	__u64 waits, wait_sum_ns; /* flows that were served, and how long until then */
+};
 struct ft_sample {
 	__u64 mono_ns;
-	__u64 opened[FT_MAX_HOPS];
-	__u64 active_ns[FT_MAX_HOPS]; /* integral of `active` over time since start */
+	struct ft_hop_sample hop[FT_MAX_HOPS];
 };
-FT_ABI_SIZE(ft_sample, 8 + 16 * FT_MAX_HOPS);
+FT_ABI_SIZE(ft_sample, 8 + 56 * FT_MAX_HOPS);
 
 #endif /* FANTAIL_H */

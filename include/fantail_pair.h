@@ -211,6 +211,14 @@ struct ft_pair_control {
 };
 FT_ABI_SIZE(ft_pair_control, 8 * FT_MAX_HOPS + 16384);
 
+/* Distinct partners of a set of flows: a mean, before it is divided. */
+struct ft_pair_mean {
+	__u64 flows;	/* that had an exchange */
+	__u64 partners; /* by the rule that is believed */
+	__u64 most;	/* with any evidence at all: no fewer than there were */
+};
+FT_ABI_SIZE(ft_pair_mean, 24);
+
 /* What the agent concluded about a hop, for readers: numbers of its own flows, and of the fork
  * that ends in it. Written by the agent only. Shares are in thousandths. */
 #define FT_PAIR_NO_SHARE 0xffffffffULL
@@ -218,16 +226,19 @@ struct ft_hop_pairs {
 	__u64 exchanges;			/* of its flows, since pairing began */
 	__u64 used, single;			/* closed flows with an exchange; with just one */
 	__u64 opened_before;			/* what the hop had opened when pairing began */
+	__u64 since_ns;				/* when it did */
 	__u64 wait[FT_NPAIR_WAIT], wait_sum_ns; /* a: from ESTABLISHED to its first b */
 	__u64 role;				/* enum ft_pair_role; NONE: not paired */
 	__u64 class;				/* b: enum ft_pair_class */
 	__u64 rule;				/* b: enum ft_pair_rule, whose edges are pairs */
 	__u64 confidence, coverage;
-	__u64 mean_low, mean_high;  /* partners per flow, if the class is INTERVAL */
-	__u64 flows, partners, max; /* a's that had an exchange; their distinct b's */
-	__u64 fanout[FT_NPAIR_FANOUT];
-	__u64 reuse_flows, reuse_partners, reuse_max; /* the other way round */
+	/* b: its flows per a. Closed since pairing began; open now; of the last minute, which is
+	 * the open ones and those that closed within it. */
+	struct ft_pair_mean closed, open, recent;
+	__u64 closed_max, open_max;
+	__u64 closed_fanout[FT_NPAIR_FANOUT], open_fanout[FT_NPAIR_FANOUT];
+	__u64 reuse_flows, reuse_partners, reuse_max; /* the other way round, closed and open */
 };
-FT_ABI_SIZE(ft_hop_pairs, 8 * 46);
+FT_ABI_SIZE(ft_hop_pairs, 8 * 67);
 
 #endif /* FANTAIL_PAIR_H */

@@ -25,7 +25,7 @@ struct ft_pairing {
 	uint32_t planned_hops; /* the plan is for so many; 0: none yet */
 	bool failed;	       /* and was said */
 	uint64_t due_ns, signed_to_ns;
-	uint64_t opened_before[FT_MAX_HOPS];
+	uint64_t opened_before[FT_MAX_HOPS], since_ns[FT_MAX_HOPS]; /* when pairing of it began */
 	uint64_t ended[FT_MAX_HOPS][FT_NPAIR_PATTERNS];
 	struct ft_pair_stats stats[FT_MAX_HOPS];
 	struct ft_pair_totals totals;
@@ -52,6 +52,12 @@ static bool make_plan(const struct ft_counting *c, struct ft_pair_control *ret)
 	return ft_pair_plan(def, c->config.nhops, rules, ret, NULL) > 0;
 }
 
+static void begin(const struct ft_counting *c, struct ft_pairing *p, uint32_t hop)
+{
+	p->opened_before[hop] = c->snapshot.stats[hop].opened;
+	p->since_ns[hop] = c->snapshot.mono_ns;
+}
+
 static int load(struct ft_counting *c, struct ft_pairing *p)
 {
 	struct ft_probe_pair_options o = {.max_flows = c->config.max_flows};
@@ -67,7 +73,7 @@ static int load(struct ft_counting *c, struct ft_pairing *p)
 		return err;
 	}
 	for (uint32_t i = 0; i < c->snapshot.nhops; i++)
-		p->opened_before[i] = c->snapshot.stats[i].opened;
+		begin(c, p, i);
 	if (c->pins && ft_probe_pair_pin(&p->probe, c->pins))
 		ft_log(FT_LOG_WARN, "cannot pin the table of pairs: show pairs will not find it");
 	return 0;
@@ -88,7 +94,7 @@ static int follow(struct ft_counting *c, struct ft_pairing *p)
 		err = load(c, p);
 	for (uint32_t i = 0; i < c->snapshot.nhops; i++)
 		if (p->plan.hop[i].role == FT_PAIR_NONE)
-			p->opened_before[i] = c->snapshot.stats[i].opened;
+			begin(c, p, i);
 	p->planned_hops = c->snapshot.nhops;
 	p->plan = *plan;
 	return err ? err : ft_probe_pair_set(&p->probe, plan);
@@ -129,6 +135,7 @@ static void tell_own(const struct ft_pairing *p, uint32_t hop, struct ft_hop_pai
 	ret->used = s->closed;
 	ret->single = s->closed_single;
 	ret->opened_before = p->opened_before[hop];
+	ret->since_ns = p->since_ns[hop];
 	memcpy(ret->wait, s->wait, sizeof(ret->wait));
 	ret->wait_sum_ns = s->wait_sum_ns;
 }
@@ -139,13 +146,13 @@ static void tell_fork(const struct ft_pair_verdict *v, struct ft_hop_pairs *ret)
 	ret->rule = v->rule;
 	ret->confidence = thousandths(v->confidence);
 	ret->coverage = thousandths(v->coverage);
-	ret->mean_low = thousandths(v->mean_low);
-	ret->mean_high = thousandths(v->mean_high);
-	ret->flows = v->flows;
-	ret->partners = v->partners;
-	ret->max = v->max;
-	for (unsigned int i = 0; i < FT_NPAIR_FANOUT; i++)
-		ret->fanout[i] = v->closed[i] + v->open[i];
+	ret->closed = v->closed;
+	ret->open = v->open;
+	ret->recent = v->recent;
+	ret->closed_max = v->closed_max;
+	ret->open_max = v->open_max;
+	memcpy(ret->closed_fanout, v->closed_fanout, sizeof(ret->closed_fanout));
+	memcpy(ret->open_fanout, v->open_fanout, sizeof(ret->open_fanout));
 	ret->reuse_flows = v->reuse_flows;
 	ret->reuse_partners = v->reuse_partners;
 	ret->reuse_max = v->reuse_max;
@@ -164,9 +171,11 @@ static void judge(struct ft_pairing *p, uint32_t hop, struct ft_hop_pairs *ret)
 {
 	struct ft_pair_evidence window =
 		ft_pair_window(&p->history, p->walk.walk_ns, hop, &p->evidence[hop], &p->walk.open);
+	struct ft_pair_past before = ft_pair_minute_ago(&p->history, p->walk.walk_ns, hop);
 	struct ft_pair_verdict v;
 
-	ft_pair_judge(&p->stats[hop], &p->walk.open, hop, &window, &p->signatures[hop], &v);
+	ft_pair_judge(&p->stats[hop], &before, &p->walk.open, hop, &window, &p->signatures[hop],
+		      &v);
 	tell_fork(&v, ret);
 	want_signatures(p, hop, &v);
 }
@@ -218,7 +227,7 @@ static int look(struct ft_counting *c, struct ft_pairing *p)
 		ft_probe_put_pairs(&c->probe, hop, pairs);
 	}
 	if (due)
-		ft_pair_history_add(&p->history, p->walk.walk_ns, p->evidence);
+		ft_pair_history_add(&p->history, p->walk.walk_ns, p->evidence, p->stats);
 	return 0;
 }
 

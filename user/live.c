@@ -45,6 +45,12 @@ static void scroll(struct screen *c, int by)
 	c->s.scroll = c->s.scroll + by < 0 ? 0 : c->s.scroll + by;
 }
 
+/* The same key again leads back. */
+static void turn_to(struct screen *c, enum ft_pane_name pane)
+{
+	c->s.pane = c->s.pane == pane ? FT_PANE_FLOWS : pane;
+}
+
 /* false: quit */
 static bool key(struct screen *c, enum ft_key k)
 {
@@ -58,8 +64,17 @@ static bool key(struct screen *c, enum ft_key k)
 		c->s.paused = !c->s.paused;
 		c->paused_ns = ft_clock_ns(CLOCK_MONOTONIC);
 		break;
+	case FT_KEY_FLOWS:
+		c->s.pane = FT_PANE_FLOWS;
+		break;
 	case FT_KEY_LIMITS:
-		c->s.limits = !c->s.limits;
+		turn_to(c, FT_PANE_LIMITS);
+		break;
+	case FT_KEY_USE:
+		turn_to(c, FT_PANE_USE);
+		break;
+	case FT_KEY_NEXT:
+		c->s.pane = (c->s.pane + 1) % FT_NPANES;
 		break;
 	case FT_KEY_HELP:
 		c->s.help = !c->s.help;

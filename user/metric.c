@@ -66,17 +66,18 @@ static double paired_mean(const struct ft_metric_at *at)
 	struct ft_report_paired p;
 
 	ft_report_paired(&at->report->hop[at->edge->to], &p);
-	return p.mean;
+	return p.recent.mean;
 }
 
 /* Only where the mean is told: an interval has no numerator. */
 static double paired_flows(const struct ft_metric_at *at)
 {
-	const struct ft_hop_pairs *p = &at->report->hop[at->edge->to].pairs;
+	struct ft_report_paired p;
 
-	if (isnan(paired_mean(at)))
+	ft_report_paired(&at->report->hop[at->edge->to], &p);
+	if (isnan(p.all.mean))
 		return NAN;
-	return at->index ? p->flows : p->partners;
+	return at->index ? p.recent.flows : p.recent.partners;
 }
 
 static double exchanges(const struct ft_metric_at *at)
@@ -204,7 +205,7 @@ const struct ft_metric ft_metrics[] = {
 	{"fantail_fanout_ratio", FT_GAUGE, FT_PER_RATIO, "ratio",
 	 "Connections of hop `to` for each of hop `from`: open now (stock), opened in the last "
 	 "minute (flow), that carried its bytes (paired). NaN without a denominator; over a fleet "
-	 "divide fantail_fanout_flows.",
+	 "divide fantail_fanout_flows and fantail_paired_flows.",
 	 fanout, false},
 	{"fantail_fanout_flows", FT_SUMMARY, FT_PER_EDGE, "flows",
 	 "Open connections of an edge, to be added up before dividing: _sum of hop `to`, _count "
@@ -212,7 +213,9 @@ const struct ft_metric ft_metrics[] = {
 	 fanout_flows, false},
 	{"fantail_paired_flows", FT_SUMMARY, FT_PER_EDGE, "flows",
 	 "Pairs, to be added up before dividing: _count connections of hop `from`, _sum distinct "
-	 "connections of hop `to` that carried their bytes, since pairing began.",
+	 "connections of hop `to` that carried their bytes; of those open now or closed in the "
+	 "last "
+	 "minute. Both are gauges: use them without rate().",
 	 paired_flows, true},
 	{"fantail_exchanges_total", FT_COUNTER, FT_PER_HOP, "exchanges",
 	 "Turns from sending to receiving: about the requests of HTTP/1.", exchanges, true},

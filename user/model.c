@@ -47,7 +47,16 @@ static uint64_t integral(const struct ft_history *h, const struct ft_snapshot *s
 		return 0;
 	if (h->active_mono_ns == last->mono_ns)
 		then = h->active[i];
-	return last->active_ns[i] + (then + now) * minus(s->mono_ns, last->mono_ns) / 2;
+	return last->hop[i].active_ns + (then + now) * minus(s->mono_ns, last->mono_ns) / 2;
+}
+
+static uint64_t waits_of(const struct ft_hop_pairs *p)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < FT_NPAIR_WAIT; i++)
+		n += p->wait[i];
+	return n;
 }
 
 void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
@@ -57,10 +66,16 @@ void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
 
 	if (last && s->mono_ns <= last->mono_ns)
 		return;
-	for (unsigned int i = 0; i < hops_of(s); i++) {
-		row.opened[i] = s->stats[i].opened;
-		row.active_ns[i] = integral(h, s, i);
-	}
+	for (unsigned int i = 0; i < hops_of(s); i++)
+		row.hop[i] = (struct ft_hop_sample){
+			.opened = s->stats[i].opened,
+			.active_ns = integral(h, s, i),
+			.closed = ft_hop_closed(&s->stats[i]),
+			.one_shot = s->stats[i].one_shot,
+			.exchanges = s->pairs[i].exchanges,
+			.waits = waits_of(&s->pairs[i]),
+			.wait_sum_ns = s->pairs[i].wait_sum_ns,
+		};
 	if (h->count == FT_HISTORY) {
 		memmove(h->row, h->row + 1, sizeof(h->row) - sizeof(h->row[0]));
 		h->count--;
@@ -246,7 +261,7 @@ static bool may_be_late(const struct ft_report_hop *h)
 
 static bool covers(const struct ft_sample *row, const struct ft_report_hop *h)
 {
-	return !may_be_late(h) || row->opened[h->place] || row->active_ns[h->place];
+	return !may_be_late(h) || row->hop[h->place].opened || row->hop[h->place].active_ns;
 }
 
 static void build_edges(struct ft_report *r)
@@ -271,25 +286,57 @@ static void build_edges(struct ft_report *r)
 	}
 }
 
+/* What pairing counts begins anew with each agent: a row from before is another's. */
+static void build_use(const struct ft_sample *row, double seconds, enum ft_window w,
+		      struct ft_report_hop *h)
+{
+	const struct ft_hop_sample *then = &row->hop[h->place];
+	const struct ft_hop_pairs *p = &h->pairs;
+	uint64_t exchanges = minus(p->exchanges, then->exchanges);
+
+	if (p->role == FT_PAIR_NONE || row->mono_ns < p->since_ns)
+		return;
+	h->exchange_rate[w] = (double)exchanges / seconds;
+	h->flows_per_exchange[w] = ratio((double)minus(h->opened, then->opened), (double)exchanges);
+	h->wait_seconds[w] = ratio((double)minus(p->wait_sum_ns, then->wait_sum_ns) / NS_PER_S,
+				   (double)minus(waits_of(p), then->waits));
+}
+
+static void build_hop_window(const struct ft_snapshot *s, const struct ft_sample *row,
+			     enum ft_window w, struct ft_report_hop *h)
+{
+	const struct ft_hop_sample *then;
+	double seconds;
+
+	h->rate[w] = h->one_shot_in[w] = h->exchange_rate[w] = NAN;
+	h->flows_per_exchange[w] = h->wait_seconds[w] = NAN;
+	if (!row)
+		return;
+	then = &row->hop[h->place];
+	seconds = (double)(s->mono_ns - row->mono_ns) / NS_PER_S;
+	h->rate[w] = minus(h->opened, then->opened) / seconds;
+	h->one_shot_in[w] = ratio((double)minus(h->one_shot, then->one_shot),
+				  (double)minus(ft_hop_closed(&s->stats[h->place]), then->closed));
+	build_use(row, seconds, w, h);
+}
+
 static void build_window(const struct ft_snapshot *s, const struct ft_history *h, enum ft_window w,
 			 struct ft_report *r)
 {
 	const struct ft_sample *row = window_row(s, h, w);
-	double seconds = row ? (double)(s->mono_ns - row->mono_ns) / NS_PER_S : NAN;
 
 	for (unsigned int i = 0; i < r->nhops; i++)
-		r->hop[i].rate[w] =
-			row ? minus(r->hop[i].opened, row->opened[r->hop[i].place]) / seconds : NAN;
+		build_hop_window(s, row, w, &r->hop[i]);
 	for (unsigned int i = 0; row && i < r->nedges; i++) {
 		struct ft_report_edge *e = &r->edge[i];
 		const struct ft_report_hop *a = &r->hop[e->from], *b = &r->hop[e->to];
-		uint64_t flow_ns = integral(h, s, a->place) - row->active_ns[a->place];
+		uint64_t flow_ns = integral(h, s, a->place) - row->hop[a->place].active_ns;
 
 		e->covered[w] = covers(row, a) && covers(row, b);
 		if (!e->covered[w])
 			continue;
-		e->opened_to[w] = minus(b->opened, row->opened[b->place]);
-		e->opened_from[w] = minus(a->opened, row->opened[a->place]);
+		e->opened_to[w] = minus(b->opened, row->hop[b->place].opened);
+		e->opened_from[w] = minus(a->opened, row->hop[a->place].opened);
 		e->flow[w] = ratio(e->opened_to[w], e->opened_from[w]);
 		/* (opened / seconds) / (flow_ns / ns): the seconds cancel out */
 		e->renewal[w] = ratio(e->opened_to[w], (double)flow_ns / NS_PER_S);
@@ -364,29 +411,53 @@ static double share(uint64_t thousandths)
 	return thousandths >= FT_PAIR_NO_SHARE ? NAN : (double)thousandths / 1000;
 }
 
+static struct ft_report_mean mean_of(const struct ft_pair_mean *m, uint64_t max, bool exact)
+{
+	struct ft_report_mean ret = {
+		.mean = NAN,
+		.low = ratio((double)m->partners, (double)m->flows),
+		.high = ratio((double)m->most, (double)m->flows),
+		.flows = m->flows,
+		.partners = m->partners,
+		.max = max,
+	};
+
+	if (exact)
+		ret.mean = ret.high = ret.low;
+	return ret;
+}
+
+static struct ft_pair_mean together(const struct ft_pair_mean *a, const struct ft_pair_mean *b)
+{
+	return (struct ft_pair_mean){a->flows + b->flows, a->partners + b->partners,
+				     a->most + b->most};
+}
+
 void ft_report_paired(const struct ft_report_hop *to, struct ft_report_paired *ret)
 {
+	static const struct ft_report_mean unknown = {.mean = NAN, .low = NAN, .high = NAN};
 	const struct ft_hop_pairs *p = &to->pairs;
+	struct ft_pair_mean all = together(&p->closed, &p->open);
+	bool exact = p->class > FT_PAIR_INTERVAL;
 
 	*ret = (struct ft_report_paired){
 		.known = p->role == FT_PAIR_B && p->class != FT_PAIR_UNKNOWN,
 		.pairable = p->class > FT_PAIR_NOT,
-		.mean = NAN,
-		.low = NAN,
-		.high = NAN,
+		.all = unknown,
+		.closed = unknown,
+		.open = unknown,
+		.recent = unknown,
 		.confidence = share(p->confidence),
 		.coverage = share(p->coverage),
 		.reuse_mean = NAN,
 	};
 	if (!ret->known || !ret->pairable)
 		return;
+	ret->all = mean_of(&all, p->closed_max > p->open_max ? p->closed_max : p->open_max, exact);
+	ret->closed = mean_of(&p->closed, p->closed_max, exact);
+	ret->open = mean_of(&p->open, p->open_max, exact);
+	ret->recent = mean_of(&p->recent, p->open_max, exact);
 	ret->reuse_mean = ratio((double)p->reuse_partners, (double)p->reuse_flows);
-	if (p->class == FT_PAIR_INTERVAL) {
-		ret->low = share(p->mean_low);
-		ret->high = share(p->mean_high);
-		return;
-	}
-	ret->mean = ret->low = ret->high = ratio((double)p->partners, (double)p->flows);
 }
 
 double ft_report_flows_per_exchange(const struct ft_report_hop *h)
@@ -468,6 +539,27 @@ double ft_report_flow(const struct ft_report *r, const struct ft_report_edge *e,
 	if (ret_window)
 		*ret_window = name;
 	return value;
+}
+
+double ft_report_recent(const struct ft_report *r, const double in[FT_NWINDOWS], double since_start)
+{
+	if (!isnan(in[FT_1M]))
+		return in[FT_1M];
+	if (!isnan(in[FT_10S]))
+		return in[FT_10S];
+	return began_just_now(r) ? since_start : NAN;
+}
+
+double ft_report_exchange_rate(const struct ft_report_hop *h)
+{
+	return isnan(h->exchange_rate[FT_10S]) ? h->exchange_rate[FT_1S] : h->exchange_rate[FT_10S];
+}
+
+double ft_report_wait(const struct ft_report *r, const struct ft_report_hop *h)
+{
+	double all = ratio((double)h->pairs.wait_sum_ns / NS_PER_S, (double)waits_of(&h->pairs));
+
+	return ft_report_recent(r, h->wait_seconds, all);
 }
 
 double ft_report_rate(const struct ft_report *r, unsigned int hop)

@@ -14,7 +14,7 @@ struct ft_history {
 	struct ft_sample row[FT_HISTORY];
 };
 
-/* Append what the snapshot says: opened, and the integral of `active` over time since the
+/* Append what the snapshot says: its counters, and the integral of `active` over time since the
  * previous row (trapezoid; the `active` of a loaded row is not known, today's stands in for
  * it). Rows must come in time order; one that is not newer than the last is ignored. When
  * full, the oldest goes. */
@@ -29,7 +29,8 @@ bool ft_history_wants(const struct ft_history *h, const struct ft_snapshot *s);
  * Rates divide by the row's real age. A hop that appeared within the window (its counters
  * are 0 in that row) is counted from 0.
  * flow[] is absent when from opened none in the window; stock when from has no active
- * flow; renewal when from's mean active flows over the window are 0.
+ * flow; renewal when from's mean active flows over the window are 0. What pairing counts is
+ * absent where it began after the row.
  */
 void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, struct ft_report *ret);
 

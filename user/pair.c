@@ -147,8 +147,20 @@ struct ft_pair_evidence ft_pair_evidence_since(const struct ft_pair_evidence *e,
 	return ret;
 }
 
+static struct ft_pair_past past_of(const struct ft_pair_fanout *f)
+{
+	struct ft_pair_past ret = {.most = f->any_sum};
+
+	for (int i = 0; i < FT_NPAIR_FANOUT; i++) /* every flow is in one bucket of each rule */
+		ret.flows += f->flows[FT_PAIR_LAST][i];
+	for (int rule = 0; rule < FT_NPAIR_RULES; rule++)
+		ret.partners[rule] = f->sum[rule];
+	return ret;
+}
+
 void ft_pair_history_add(struct ft_pair_history *h, uint64_t mono_ns,
-			 const struct ft_pair_evidence ended[FT_MAX_HOPS])
+			 const struct ft_pair_evidence ended[FT_MAX_HOPS],
+			 const struct ft_pair_stats stats[FT_MAX_HOPS])
 {
 	unsigned int slot = h->count % FT_PAIR_HISTORY;
 
@@ -156,7 +168,28 @@ void ft_pair_history_add(struct ft_pair_history *h, uint64_t mono_ns,
 		return;
 	h->mono_ns[slot] = mono_ns;
 	memcpy(h->row[slot], ended, sizeof(h->row[slot]));
+	for (uint32_t hop = 0; hop < FT_MAX_HOPS; hop++)
+		h->past[slot][hop] = past_of(&stats[hop].fanout);
 	h->count++;
+}
+
+static unsigned int rows_of(const struct ft_pair_history *h)
+{
+	return h->count < FT_PAIR_HISTORY ? h->count : FT_PAIR_HISTORY;
+}
+
+struct ft_pair_past ft_pair_minute_ago(const struct ft_pair_history *h, uint64_t mono_ns,
+				       uint32_t hop)
+{
+	static const struct ft_pair_past none;
+
+	for (unsigned int i = 1; i <= rows_of(h); i++) { /* the newest first */
+		unsigned int slot = (h->count - i) % FT_PAIR_HISTORY;
+
+		if (h->mono_ns[slot] + FT_PAIR_RECENT_NS <= mono_ns)
+			return h->past[slot][hop];
+	}
+	return none;
 }
 
 struct ft_pair_evidence ft_pair_window(const struct ft_pair_history *h, uint64_t mono_ns,
@@ -164,11 +197,10 @@ struct ft_pair_evidence ft_pair_window(const struct ft_pair_history *h, uint64_t
 				       const struct ft_pair_open *open)
 {
 	struct ft_pair_evidence live = {0}, window = *ended;
-	unsigned int rows = h->count < FT_PAIR_HISTORY ? h->count : FT_PAIR_HISTORY;
 
 	for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
 		ft_pair_evidence_add(&live, pattern, open->edges[hop][pattern]);
-	for (unsigned int i = 1; i <= rows; i++) {
+	for (unsigned int i = 1; i <= rows_of(h); i++) {
 		unsigned int slot = (h->count - i) % FT_PAIR_HISTORY;
 		struct ft_pair_evidence since = ft_pair_evidence_since(ended, &h->row[slot][hop]);
 
@@ -239,19 +271,32 @@ static double unambiguous(const struct ft_pair_evidence *e)
 	return 1 - ambiguous - unhanded;
 }
 
-static void add_fanout(struct ft_pair_verdict *v, const struct ft_pair_fanout *f, bool open,
-		       uint64_t *any)
+static struct ft_pair_mean mean_of(const struct ft_pair_fanout *f, enum ft_pair_rule rule,
+				   uint64_t ret_fanout[FT_NPAIR_FANOUT])
 {
-	uint64_t *to = open ? v->open : v->closed;
+	struct ft_pair_mean ret = {.partners = f->sum[rule], .most = f->any_sum};
 
 	for (int i = 0; i < FT_NPAIR_FANOUT; i++) {
-		to[i] = f->flows[v->rule][i];
-		v->flows += to[i];
+		ret_fanout[i] = f->flows[rule][i];
+		ret.flows += f->flows[rule][i];
 	}
-	v->partners += f->sum[v->rule];
-	*any += f->any_sum;
-	if (f->max[v->rule] > v->max)
-		v->max = f->max[v->rule];
+	return ret;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* The open ones, and those that have closed since. */
+static struct ft_pair_mean recent(const struct ft_pair_verdict *v,
+				  const struct ft_pair_past *before)
+{
+	return (struct ft_pair_mean){
+		.flows = v->open.flows + minus(v->closed.flows, before->flows),
+		.partners = v->open.partners + minus(v->closed.partners, before->partners[v->rule]),
+		.most = v->open.most + minus(v->closed.most, before->most),
+	};
 }
 
 static void add_reuse(struct ft_pair_verdict *v, const struct ft_pair_fanout *f)
@@ -264,16 +309,23 @@ static void add_reuse(struct ft_pair_verdict *v, const struct ft_pair_fanout *f)
 }
 
 static void measure(struct ft_pair_verdict *v, const struct ft_pair_stats *now,
-		    const struct ft_pair_open *open, uint32_t hop)
+		    const struct ft_pair_past *before, const struct ft_pair_open *open,
+		    uint32_t hop)
 {
-	uint64_t any = 0;
+	const struct ft_pair_fanout *found = &open->fanout[hop];
 
-	add_fanout(v, &now->fanout, false, &any);
-	add_fanout(v, &open->fanout[hop], true, &any);
+	v->closed = mean_of(&now->fanout, v->rule, v->closed_fanout);
+	v->open = mean_of(found, v->rule, v->open_fanout);
+	v->recent = recent(v, before);
+	v->closed_max = now->fanout.max[v->rule];
+	v->open_max = found->max[v->rule];
+	v->max = v->closed_max > v->open_max ? v->closed_max : v->open_max;
+	v->flows = v->closed.flows + v->open.flows;
+	v->partners = v->closed.partners + v->open.partners;
+	v->mean = v->mean_low = ratio(v->partners, v->flows);
+	v->mean_high = ratio(v->closed.most + v->open.most, v->flows);
 	add_reuse(v, &now->reuse);
 	add_reuse(v, &open->reuse[hop]);
-	v->mean = v->mean_low = ratio(v->partners, v->flows);
-	v->mean_high = ratio(any, v->flows);
 	v->reuse_mean = ratio(v->reuse_partners, v->reuse_flows);
 }
 
@@ -291,11 +343,14 @@ static void sign(struct ft_pair_verdict *v, const struct ft_pair_signatures *s)
 	v->edges = s->matched;
 	v->confidence = v->coverage = ratio(s->matched, s->matched + s->ambiguous + s->unmatched);
 	v->flows = v->partners = v->reuse_flows = v->reuse_partners = s->matched;
+	v->closed = v->recent = (struct ft_pair_mean){s->matched, s->matched, s->matched};
+	v->open = (struct ft_pair_mean){0};
 	v->mean = v->mean_low = v->mean_high = v->reuse_mean = 1;
-	v->max = v->reuse_max = 1;
-	memset(v->closed, 0, sizeof(v->closed));
-	memset(v->open, 0, sizeof(v->open));
-	v->closed[1] = s->matched;
+	v->max = v->closed_max = v->reuse_max = 1;
+	v->open_max = 0;
+	memset(v->closed_fanout, 0, sizeof(v->closed_fanout));
+	memset(v->open_fanout, 0, sizeof(v->open_fanout));
+	v->closed_fanout[1] = s->matched;
 }
 
 static enum ft_pair_class class_of(double confidence)
@@ -305,7 +360,8 @@ static enum ft_pair_class class_of(double confidence)
 	return confidence >= FT_PAIR_INTERVAL_FROM ? FT_PAIR_INTERVAL : FT_PAIR_NOT;
 }
 
-void ft_pair_judge(const struct ft_pair_stats *now, const struct ft_pair_open *open, uint32_t hop,
+void ft_pair_judge(const struct ft_pair_stats *now, const struct ft_pair_past *before,
+		   const struct ft_pair_open *open, uint32_t hop,
 		   const struct ft_pair_evidence *window, const struct ft_pair_signatures *sig,
 		   struct ft_pair_verdict *ret)
 {
@@ -321,7 +377,7 @@ void ft_pair_judge(const struct ft_pair_stats *now, const struct ft_pair_open *o
 		ret->confidence = alone;
 	}
 	ret->coverage = ratio(window->matched[ret->rule], window->sends);
-	measure(ret, now, open, hop);
+	measure(ret, now, before, open, hop);
 	if (window->edges)
 		ret->class = class_of(ret->confidence);
 	else

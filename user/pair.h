@@ -84,16 +84,28 @@ const struct ft_pair_flow_row *ft_pair_flow_named(const struct ft_pair_flow_row 
 
 #define FT_PAIR_WINDOW_NS    10000000000ULL /* at least so long */
 #define FT_PAIR_WINDOW_EDGES 30		    /* and with so many edges */
-#define FT_PAIR_HISTORY	     32
+#define FT_PAIR_HISTORY	     32		    /* more than a minute of rows */
+#define FT_PAIR_RECENT_NS    60000000000ULL
 
+/* Distinct b's of the a's that had closed by then, by each rule. */
+struct ft_pair_past {
+	uint64_t flows, partners[FT_NPAIR_RULES], most;
+};
 struct ft_pair_history {
 	unsigned int count; /* rows added ever */
 	uint64_t mono_ns[FT_PAIR_HISTORY];
 	struct ft_pair_evidence row[FT_PAIR_HISTORY][FT_MAX_HOPS];
+	struct ft_pair_past past[FT_PAIR_HISTORY][FT_MAX_HOPS];
 };
-/* Remember the ended edges' evidence of every hop; ignored within two seconds of the last. */
+/* Remember the ended edges' evidence of every hop, and its counters; ignored within two seconds of
+ * the last. */
 void ft_pair_history_add(struct ft_pair_history *h, uint64_t mono_ns,
-			 const struct ft_pair_evidence ended[FT_MAX_HOPS]);
+			 const struct ft_pair_evidence ended[FT_MAX_HOPS],
+			 const struct ft_pair_stats stats[FT_MAX_HOPS]);
+/* What the fork's counters were at the end of the last minute that is over; zeros, if it is not
+ * remembered: then all of them are younger, or nobody looked. */
+struct ft_pair_past ft_pair_minute_ago(const struct ft_pair_history *h, uint64_t mono_ns,
+				       uint32_t hop);
 /* The evidence of the shortest window of the past that is long and rich enough, with the open
  * edges; all there is, if none is. */
 struct ft_pair_evidence ft_pair_window(const struct ft_pair_history *h, uint64_t mono_ns,
@@ -133,18 +145,23 @@ struct ft_pair_verdict {
 	double agreement;  /* of the rule's two ways; NAN: no evidence */
 	double confidence; /* 0..1; NAN: unknown */
 	double coverage;   /* share of b's writes for which the rule found an a */
-	/* Distinct b's per a, over flows that had an exchange, closed and open. */
-	uint64_t flows, partners; /* mean = partners / flows */
+	/* Distinct b's per a, over flows that had an exchange: closed ones, open ones, and those of
+	 * the last minute (open, or closed within it). */
+	struct ft_pair_mean closed, open, recent;
+	uint64_t closed_max, open_max;
+	uint64_t closed_fanout[FT_NPAIR_FANOUT], open_fanout[FT_NPAIR_FANOUT];
+	/* closed and open together; mean = partners / flows */
+	uint64_t flows, partners, max;
 	double mean, mean_low, mean_high;
-	uint64_t max;
-	uint64_t closed[FT_NPAIR_FANOUT], open[FT_NPAIR_FANOUT];
 	/* Distinct a's per b. */
 	uint64_t reuse_flows, reuse_partners, reuse_max;
 	double reuse_mean;
 };
 
-/* Judge one fork. now: its counters; open: the last walk; window: the evidence to judge by. */
-void ft_pair_judge(const struct ft_pair_stats *now, const struct ft_pair_open *open, uint32_t hop,
+/* Judge one fork. now: its counters; before: a minute ago; open: the last walk; window: the
+ * evidence to judge by. */
+void ft_pair_judge(const struct ft_pair_stats *now, const struct ft_pair_past *before,
+		   const struct ft_pair_open *open, uint32_t hop,
 		   const struct ft_pair_evidence *window, const struct ft_pair_signatures *sig,
 		   struct ft_pair_verdict *ret);
 

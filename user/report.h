@@ -45,8 +45,13 @@ struct ft_report_hop {
 	uint64_t lifetime_count;
 	uint32_t peers; /* FT_PEERS_UNKNOWN: absent */
 	double keepalive_seconds;
-	uint64_t one_shot;     /* of the closed flows */
-	double one_shot_share; /* NAN: none has closed */
+	uint64_t one_shot;		 /* of the closed flows */
+	double one_shot_share;		 /* NAN: none has closed */
+	double one_shot_in[FT_NWINDOWS]; /* the same of those that closed in the window */
+	/* Of pairing; NAN where it does not look, or not since the window began: */
+	double exchange_rate[FT_NWINDOWS];	/* per second */
+	double flows_per_exchange[FT_NWINDOWS]; /* opened / exchanges; NAN: no exchange */
+	double wait_seconds[FT_NWINDOWS]; /* accept hops: mean queue wait; NAN: none was served */
 	/* From the last scan; meaningless unless ft_report.scanned. */
 	struct ft_hop_scan found;
 	struct ft_hop_limits limits;
@@ -107,19 +112,32 @@ static inline bool ft_report_pairs(const struct ft_report *r)
 /* A ratio from here on is a multiplier worth naming. */
 #define FT_RATIO_HIGH 1.5
 
-/* What pairing says of the edge that ends in the hop; NAN: nothing. Low and high are apart when it
- * can only tell an interval. */
+/* Distinct flows of `to` per flow of `from`, over a set of these; NAN: it is empty. Low and high
+ * are apart, and the mean is NAN, when only an interval can be told. */
+struct ft_report_mean {
+	double mean, low, high;
+	uint64_t flows, partners, max; /* max of `recent`: of the open ones */
+};
+/* What pairing says of the edge that ends in the hop; NAN: nothing. */
 struct ft_report_paired {
 	bool known;    /* pairing looks at this edge, and has seen enough to judge */
 	bool pairable; /* its programs tell; else there is only the confidence */
-	double mean;   /* distinct flows of `to` per flow of `from`; NAN unless exact */
-	double low, high;
-	double confidence, coverage; /* 0..1 */
-	double reuse_mean;	     /* distinct flows of `from` per flow of `to` */
+	struct ft_report_mean all, closed, open; /* since pairing began */
+	struct ft_report_mean recent;		 /* open, or closed within the last minute */
+	double confidence, coverage;		 /* 0..1 */
+	double reuse_mean;			 /* distinct flows of `from` per flow of `to` */
 };
 void ft_report_paired(const struct ft_report_hop *to, struct ft_report_paired *ret);
 /* New flows of the hop per exchange on them, since pairing began: 1 when none is used twice. */
 double ft_report_flows_per_exchange(const struct ft_report_hop *h);
+/* One of a hop's windows to show: 1 m, else 10 s while that is not covered yet, else what is known
+ * since start, if that was just now; NAN when absent. */
+double ft_report_recent(const struct ft_report *r, const double in[FT_NWINDOWS],
+			double since_start);
+/* Exchanges per second to show: over 10 s, else 1 s. */
+double ft_report_exchange_rate(const struct ft_report_hop *h);
+/* Mean queue wait of an accept hop to show, seconds. */
+double ft_report_wait(const struct ft_report *r, const struct ft_report_hop *h);
 
 /* Flows of the hop without a byte for longer than bound i of FT_IDLE_BOUNDS_S. */
 uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i);

@@ -53,7 +53,7 @@ void ft_text_ascii(const char *text, size_t max, char *ret, size_t size);
  * from_json: 0, or -EINVAL with one line in err (at most err_len bytes) that says where;
  * *out is written only on success.
  */
-#define FT_SNAPSHOT_SCHEMA 2
+#define FT_SNAPSHOT_SCHEMA 3
 char *ft_snapshot_to_json(const struct ft_snapshot *s);
 int ft_snapshot_from_json(const char *text, struct ft_snapshot *out, char *err, size_t err_len);
 

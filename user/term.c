@@ -46,16 +46,13 @@ static const struct {
 	int curses;
 	enum ft_key key;
 } key_info[] = {
-	{'q', FT_KEY_QUIT},	     {'Q', FT_KEY_QUIT},
-	{'p', FT_KEY_PAUSE},	     {' ', FT_KEY_PAUSE},
-	{'?', FT_KEY_HELP},	     {'h', FT_KEY_HELP},
-	{'l', FT_KEY_LIMITS},	     {'\t', FT_KEY_LIMITS},
-	{KEY_UP, FT_KEY_UP},	     {'k', FT_KEY_UP},
-	{KEY_DOWN, FT_KEY_DOWN},     {'j', FT_KEY_DOWN},
-	{KEY_PPAGE, FT_KEY_PGUP},    {KEY_NPAGE, FT_KEY_PGDN},
-	{KEY_HOME, FT_KEY_HOME},     {KEY_END, FT_KEY_END},
-	{'g', FT_KEY_HOME},	     {'G', FT_KEY_END},
-	{KEY_RESIZE, FT_KEY_RESIZE},
+	{'q', FT_KEY_QUIT},	  {'Q', FT_KEY_QUIT},	   {'p', FT_KEY_PAUSE},
+	{' ', FT_KEY_PAUSE},	  {'?', FT_KEY_HELP},	   {'h', FT_KEY_HELP},
+	{'f', FT_KEY_FLOWS},	  {'l', FT_KEY_LIMITS},	   {'u', FT_KEY_USE},
+	{'\t', FT_KEY_NEXT},	  {KEY_UP, FT_KEY_UP},	   {'k', FT_KEY_UP},
+	{KEY_DOWN, FT_KEY_DOWN},  {'j', FT_KEY_DOWN},	   {KEY_PPAGE, FT_KEY_PGUP},
+	{KEY_NPAGE, FT_KEY_PGDN}, {KEY_HOME, FT_KEY_HOME}, {KEY_END, FT_KEY_END},
+	{'g', FT_KEY_HOME},	  {'G', FT_KEY_END},	   {KEY_RESIZE, FT_KEY_RESIZE},
 };
 
 bool ft_term_utf8(void)

@@ -12,7 +12,10 @@ enum ft_key {
 	FT_KEY_QUIT, /* q, or the terminal is gone */
 	FT_KEY_PAUSE,
 	FT_KEY_HELP,
+	FT_KEY_FLOWS,
 	FT_KEY_LIMITS,
+	FT_KEY_USE,
+	FT_KEY_NEXT, /* pane */
 	FT_KEY_UP,
 	FT_KEY_DOWN,
 	FT_KEY_PGUP,

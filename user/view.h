@@ -37,10 +37,16 @@ struct ft_line {
 		enum ft_attr attr;
 	} span[FT_FRAME_SPANS];
 };
+enum ft_pane_name {
+	FT_PANE_FLOWS,	/* flows and their states */
+	FT_PANE_LIMITS, /* what breaks next */
+	FT_PANE_USE,	/* what the connections are used for */
+	FT_NPANES
+};
 struct ft_screen {
 	int width, height;
 	bool utf8, paused, help;
-	bool limits;	       /* the pane of what breaks next, instead of flows and states */
+	enum ft_pane_name pane;
 	double paused_seconds; /* age of the frozen numbers */
 	int scroll;	       /* first hop row shown */
 	const char *

@@ -13,6 +13,12 @@
 static const struct ft_glyphs utf8_glyphs = {"→", "└─", "─", "×", "–"};
 static const struct ft_glyphs ascii_glyphs = {"->", "`-", "-", "x", "-"};
 
+static const struct ft_pane *const panes[FT_NPANES] = {
+	[FT_PANE_FLOWS] = &ft_pane_flows,
+	[FT_PANE_LIMITS] = &ft_pane_limits,
+	[FT_PANE_USE] = &ft_pane_use,
+};
+
 /* The next line of the frame. Callers count lines; one too many would overwrite the last. */
 static struct ft_pen next_line(struct ft_canvas *c)
 {
@@ -138,7 +144,9 @@ static void keys(struct ft_canvas *c, const char *noun, int first, int shown, in
 
 	key(&p, "q", "quit");
 	key(&p, "p", c->s->paused ? "go on" : "pause");
-	key(&p, "l", c->s->limits ? "flows" : "limits");
+	for (unsigned int i = 0; i < FT_NPANES; i++)
+		if (panes[i] != c->pane)
+			key(&p, panes[i]->key, panes[i]->name);
 	key(&p, "?", c->s->help ? "back" : "help");
 	if (shown < total)
 		ft_pen_printf(&p, FT_ATTR_WARN, "  %s %d-%d of %d (up/down)", noun, first + 1,
@@ -314,7 +322,7 @@ void ft_view_frame(const struct ft_report *r, const struct ft_screen *s, struct 
 		.r = r,
 		.s = s,
 		.g = s->utf8 ? &utf8_glyphs : &ascii_glyphs,
-		.pane = s->limits ? &ft_pane_limits : &ft_pane_flows,
+		.pane = panes[s->pane < FT_NPANES ? s->pane : FT_PANE_FLOWS],
 		.frame = ret,
 		.width = s->width,
 		.height = s->height < (int)COUNT(ret->line) ? s->height : (int)COUNT(ret->line),

@@ -22,6 +22,18 @@ void ft_put_none(struct ft_pen *p, const struct ft_canvas *c)
 	ft_pen_put(p, FT_ATTR_DIM, c->g->none);
 }
 
+void ft_put_real(struct ft_pen *p, const struct ft_canvas *c, const char *fmt, double value)
+{
+	char text[32];
+
+	if (!isfinite(value)) {
+		ft_put_none(p, c);
+		return;
+	}
+	snprintf(text, sizeof(text), fmt, value);
+	ft_pen_put(p, FT_ATTR_NONE, text);
+}
+
 static void put_ratio(struct ft_pen *p, const struct ft_canvas *c, double ratio)
 {
 	enum ft_attr attr = ratio >= FT_RATIO_HIGH ? FT_ATTR_WARN : FT_ATTR_RATIO;
@@ -144,7 +156,7 @@ static const struct ft_column columns[] = {
 	{"PEERS", false, "remote addresses that hold a connection (accept hops)", draw_peers, 0},
 	{"PROCESS", true, "the process that owns the hop", draw_process, 0},
 };
-const struct ft_pane ft_pane_flows = {columns, sizeof(columns) / sizeof(columns[0])};
+const struct ft_pane ft_pane_flows = {"f", "flows", columns, sizeof(columns) / sizeof(columns[0])};
 
 static void draw(struct ft_pen *p, const struct ft_canvas *c, const struct ft_column *column,
 		 const struct ft_report_hop *h)

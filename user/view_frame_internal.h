@@ -51,14 +51,20 @@ struct ft_column {
 };
 /* A table of hops. Its columns: most wanted first, a narrow screen keeps the left ones. */
 struct ft_pane {
+	const char *key, *name; /* what leads to it */
 	const struct ft_column *column;
 	unsigned int ncolumns;
 };
-extern const struct ft_pane ft_pane_flows, ft_pane_limits; /* view_frame_limits.c */
+extern const struct ft_pane ft_pane_flows;
+extern const struct ft_pane ft_pane_limits; /* view_frame_limits.c */
+extern const struct ft_pane ft_pane_use;    /* view_frame_use.c */
 
 void ft_column_hop(struct ft_pen *p, const struct ft_canvas *c, const struct ft_report_hop *h);
 void ft_put_count(struct ft_pen *p, enum ft_attr attr, uint64_t n);
 void ft_put_none(struct ft_pen *p, const struct ft_canvas *c);
+/* fmt takes one double; what is not finite is none. */
+void ft_put_real(struct ft_pen *p, const struct ft_canvas *c, const char *fmt, double value)
+	__attribute__((format(printf, 3, 0)));
 
 /* Fills ret_width[]; returns how many columns fit. The first always does, cut if need be. */
 unsigned int ft_columns_measure(const struct ft_canvas *c, int ret_width[FT_MAX_COLUMNS]);

@@ -101,41 +101,6 @@ static void draw_syn_recv(DRAW)
 	put_found(p, c, h->side == FT_ACCEPT, h->found.syn_recv, false);
 }
 
-static void draw_one_shot(DRAW)
-{
-	if (isfinite(h->one_shot_share))
-		ft_pen_printf(p, FT_ATTR_NONE, "%.0f%%", 100 * h->one_shot_share);
-	else
-		ft_put_none(p, c);
-}
-
-static void draw_paired(DRAW)
-{
-	struct ft_report_paired paired;
-
-	ft_report_paired(h, &paired);
-	if (isfinite(paired.mean))
-		ft_pen_printf(p, paired.mean >= FT_RATIO_HIGH ? FT_ATTR_WARN : FT_ATTR_NONE,
-			      "%s%.2f", c->g->times, paired.mean);
-	else if (isfinite(paired.low))
-		ft_pen_printf(p, FT_ATTR_NONE, "%s%.1f-%.1f", c->g->times, paired.low, paired.high);
-	else
-		ft_put_none(p, c);
-}
-
-/* The mean; the histogram is in JSON and Prometheus. */
-static void draw_wait(DRAW)
-{
-	uint64_t n = 0;
-
-	for (unsigned int i = 0; i < FT_NPAIR_WAIT; i++)
-		n += h->pairs.wait[i];
-	if (n)
-		ft_pen_printf(p, FT_ATTR_NONE, "%.3fs", (double)h->pairs.wait_sum_ns / n / 1e9);
-	else
-		ft_put_none(p, c);
-}
-
 static void draw_drift(DRAW)
 {
 	if (c->r->scanned)
@@ -161,9 +126,7 @@ static const struct ft_column columns[] = {
 	{"STALE", false, "the peer does not answer any more", draw_stale, 0},
 	{"TIMEWAIT", false, "ended, their ports still taken", draw_time_wait, 0},
 	{"SYNRECV", false, "handshakes under way", draw_syn_recv, 0},
-	{"1-SHOT", false, "ended after one request: is keep-alive off?", draw_one_shot, 0},
-	{"PAIRED", false, "distinct connections that carried each one's bytes", draw_paired, 0},
-	{"WAIT", false, "mean time until a backend connection served it", draw_wait, 0},
 	{"DRIFT", false, "open by events minus found open; 0 when all is well", draw_drift, 0},
 };
-const struct ft_pane ft_pane_limits = {columns, sizeof(columns) / sizeof(columns[0])};
+const struct ft_pane ft_pane_limits = {"l", "limits", columns,
+				       sizeof(columns) / sizeof(columns[0])};

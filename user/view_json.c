@@ -166,8 +166,8 @@ static json_t *found(const struct ft_report *r, const struct ft_report_hop *h)
 			 "silent", count_if(r->scanned, f->silent), "stale",
 			 count_if(r->scanned, f->stale), "orphaned_fin_wait2",
 			 count_if(r->scanned, f->fin_wait2), "one_shot",
-			 json_pack("{s:o,s:o}", "flows", number(h->one_shot), "share",
-				   real(h->one_shot_share)),
+			 json_pack("{s:o,s:o,s:o}", "flows", number(h->one_shot), "share",
+				   real(h->one_shot_share), "window", windows(h->one_shot_in)),
 			 "backlog", count_if(accepts, f->backlog), "backlog_limit",
 			 count_if(accepts, f->backlog_limit), "syn_backlog",
 			 count_if(accepts, f->syn_backlog), "ports",
@@ -175,8 +175,9 @@ static json_t *found(const struct ft_report *r, const struct ft_report_hop *h)
 			 use_of(h->limits.files_used, h->limits.files_limit));
 }
 
-static json_t *queue_wait(const struct ft_hop_pairs *p)
+static json_t *queue_wait(const struct ft_report_hop *h)
 {
+	const struct ft_hop_pairs *p = &h->pairs;
 	static const unsigned int bounds_ms[] = FT_PAIR_WAIT_BOUNDS_MS;
 	json_t *buckets = p->role == FT_PAIR_A ? json_array() : NULL;
 	uint64_t below = 0;
@@ -188,8 +189,9 @@ static json_t *queue_wait(const struct ft_hop_pairs *p)
 		json_array_append_new(
 			buckets, json_pack("[o,o]", real(bounds_ms[i] / 1000.0), number(below)));
 	}
-	return json_pack("{s:o,s:o,s:o}", "buckets", buckets, "sum", real(p->wait_sum_ns / 1e9),
-			 "count", number(below + p->wait[FT_NPAIR_WAIT - 1]));
+	return json_pack("{s:o,s:o,s:o,s:o}", "buckets", buckets, "sum", real(p->wait_sum_ns / 1e9),
+			 "count", number(below + p->wait[FT_NPAIR_WAIT - 1]), "mean",
+			 windows(h->wait_seconds));
 }
 
 /* What only the reading and writing of processes tells; null where it is not looked at. */
@@ -199,12 +201,13 @@ static json_t *used(const struct ft_report_hop *h)
 	bool known = p->role != FT_PAIR_NONE;
 
 	return json_pack(
-		"{s:o,s:o,s:o}", "exchanges", count_if(known, p->exchanges), "single_exchange",
+		"{s:o,s:o,s:o,s:o}", "exchanges", count_if(known, p->exchanges), "exchange_rate",
+		known ? windows(h->exchange_rate) : json_null(), "single_exchange",
 		known ? json_pack("{s:o,s:o,s:o}", "flows", number(p->single), "of",
 				  number(p->used), "share",
 				  p->used ? real((double)p->single / p->used) : json_null())
 		      : json_null(),
-		"queue_wait_seconds", queue_wait(p));
+		"queue_wait_seconds", queue_wait(h));
 }
 
 static json_t *counted(const struct ft_report *r, const struct ft_report_hop *h)
@@ -240,7 +243,7 @@ static const unsigned int fanout_bounds[] = FT_PAIR_FANOUT_BOUNDS;
 
 /* Flows of `from` by their number of distinct partners, at most the key; what none has is left
  * out, and so are those that have had none. */
-static json_t *fanout(const struct ft_hop_pairs *p)
+static json_t *fanout(const __u64 a[FT_NPAIR_FANOUT], const __u64 b[FT_NPAIR_FANOUT])
 {
 	json_t *o = json_object();
 	char name[16];
@@ -251,8 +254,8 @@ static json_t *fanout(const struct ft_hop_pairs *p)
 			snprintf(name, sizeof(name), "%u", fanout_bounds[i]);
 		else
 			snprintf(name, sizeof(name), "+Inf");
-		if (p->fanout[i])
-			bad |= json_object_set_new(o, name, number(p->fanout[i]));
+		if (a[i] || b[i])
+			bad |= json_object_set_new(o, name, number(a[i] + b[i]));
 	}
 	if (!bad)
 		return o;
@@ -260,21 +263,47 @@ static json_t *fanout(const struct ft_hop_pairs *p)
 	return NULL;
 }
 
+/* Part of the connections: closed or open ones. */
+static json_t *part(bool known, const struct ft_report_mean *m,
+		    const __u64 histogram[FT_NPAIR_FANOUT])
+{
+	static const __u64 none[FT_NPAIR_FANOUT];
+
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "mean", real(m->mean), "max",
+			 count_if(known, m->max), "histogram",
+			 known ? fanout(histogram, none) : json_null(), "low", real(m->low), "high",
+			 real(m->high), "flows", count_if(known, m->flows), "partners",
+			 count_if(known, m->partners));
+}
+
+static json_t *recent(bool known, const struct ft_report_mean *m)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "mean", real(m->mean), "low", real(m->low),
+			 "high", real(m->high), "flows", count_if(known, m->flows), "partners",
+			 count_if(known, m->partners));
+}
+
+/* All connections since pairing began; then parts of them. */
 static json_t *paired(const struct ft_report_hop *to)
 {
+	const struct ft_hop_pairs *pairs = &to->pairs;
 	struct ft_report_paired p;
+	bool known;
 
 	ft_report_paired(to, &p);
+	known = p.pairable;
 	if (!p.known)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "mean",
-			 real(p.mean), "max", count_if(p.pairable, to->pairs.max), "histogram",
-			 p.pairable ? fanout(&to->pairs) : json_null(), "coverage",
-			 real(p.coverage), "confidence", real(p.confidence), "pairable", p.pairable,
-			 "low", real(p.low), "high", real(p.high), "flows",
-			 count_if(p.pairable, to->pairs.flows), "partners",
-			 count_if(p.pairable, to->pairs.partners), "reuse", "mean",
-			 real(p.reuse_mean), "max", count_if(p.pairable, to->pairs.reuse_max));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o}}",
+			 "mean", real(p.all.mean), "max", count_if(known, p.all.max), "histogram",
+			 known ? fanout(pairs->closed_fanout, pairs->open_fanout) : json_null(),
+			 "coverage", real(p.coverage), "confidence", real(p.confidence), "pairable",
+			 p.pairable, "low", real(p.all.low), "high", real(p.all.high), "flows",
+			 count_if(known, p.all.flows), "partners", count_if(known, p.all.partners),
+			 "closed", part(known, &p.closed, pairs->closed_fanout), "open",
+			 part(known, &p.open, pairs->open_fanout), "recent",
+			 recent(known, &p.recent), "reuse", "mean", real(p.reuse_mean), "max",
+			 count_if(known, pairs->reuse_max));
 }
 
 static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
@@ -286,10 +315,11 @@ static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
 		json_decref(flow);
 		flow = NULL;
 	}
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "from", text(r->hop[e->from].name), "to",
-			 text(to->name), "stock", real(e->stock), "flow", flow, "renewal",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "from", text(r->hop[e->from].name),
+			 "to", text(to->name), "stock", real(e->stock), "flow", flow, "renewal",
 			 windows(e->renewal), "flows_per_exchange",
-			 real(ft_report_flows_per_exchange(to)), "paired", paired(to));
+			 real(ft_report_flows_per_exchange(to)), "flows_per_exchange_window",
+			 windows(to->flows_per_exchange), "paired", paired(to));
 }
 
 /* --- lists --- */

@@ -282,7 +282,8 @@ static void limit_syn_recv(CELL_ARGS)
 static void limit_one_shot(CELL_ARGS)
 {
 	(void)c;
-	put_real(ret, "%.0f%%", 100 * r->hop[i].one_shot_share);
+	put_real(ret, "%.0f%%",
+		 100 * ft_report_recent(r, r->hop[i].one_shot_in, r->hop[i].one_shot_share));
 }
 
 static void limit_drift(CELL_ARGS)
@@ -350,10 +351,10 @@ static void edge_paired(CELL_ARGS)
 		put_text(ret, "");
 	else if (!p.pairable)
 		put_text(ret, "not pairable");
-	else if (isfinite(p.mean))
-		put_real(ret, "x%.2f", p.mean);
+	else if (isfinite(p.recent.low) && isnan(p.recent.mean))
+		snprintf(ret, CELL, "x%.2f-%.2f", p.recent.low, p.recent.high);
 	else
-		snprintf(ret, CELL, "x%.2f-%.2f", p.low, p.high);
+		put_real(ret, "x%.2f", p.recent.mean);
 }
 
 static void edge_confidence(CELL_ARGS)
@@ -367,8 +368,11 @@ static void edge_confidence(CELL_ARGS)
 
 static void edge_per_exchange(CELL_ARGS)
 {
+	const struct ft_report_hop *to = &r->hop[r->edge[i].to];
+
 	(void)c;
-	put_real(ret, "%.3f", ft_report_flows_per_exchange(&r->hop[r->edge[i].to]));
+	put_real(ret, "%.3f",
+		 ft_report_recent(r, to->flows_per_exchange, ft_report_flows_per_exchange(to)));
 }
 
 static const struct column edge_columns[] = {

@@ -306,6 +306,7 @@ const struct ft_pair_match *kit_signed(size_t *ret_n)
 
 struct ft_pair_verdict kit_judge(int fork)
 {
+	static const struct ft_pair_past nothing_before;
 	struct ft_pair_evidence evidence;
 	struct ft_pair_verdict verdict;
 
@@ -318,7 +319,8 @@ struct ft_pair_verdict kit_judge(int fork)
 	for (size_t i = 0; i < pairs.nedges; i++)
 		if (pairs.edge[i].edge.hop == fork)
 			ft_pair_evidence_add(&evidence, ft_pair_pattern(&pairs.edge[i].edge), 1);
-	ft_pair_judge(&stats[fork], &pairs.open, fork, &evidence, &signatures[fork], &verdict);
+	ft_pair_judge(&stats[fork], &nothing_before, &pairs.open, fork, &evidence,
+		      &signatures[fork], &verdict);
 	return verdict;
 }
 

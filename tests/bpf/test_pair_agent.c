@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "counting.h"
 #include "counting_pair.h"
 #include "kit_pair.h"
@@ -95,11 +96,18 @@ static unsigned int programs(void)
 	return n;
 }
 
+static void expect_mean(const struct ft_pair_mean *m, uint64_t flows, uint64_t partners)
+{
+	cr_assert_eq(m->flows, flows, "%llu flows", (unsigned long long)m->flows);
+	cr_assert_eq(m->partners, partners, "%llu partners", (unsigned long long)m->partners);
+}
+
 Test(pair, an_agent_tells_pairs_while_they_are_open_and_forgets_those_that_ended,
      .fini = end_session)
 {
 	const struct ft_hop_pairs *in = &session.snapshot.pairs[KIT_IN],
 				  *out = &session.snapshot.pairs[KIT_OUT];
+	uint64_t began_ns = ft_clock_ns(CLOCK_MONOTONIC);
 	struct kit_pair front, back[2];
 
 	start("hops = (" KIT_RELAY ");");
@@ -115,10 +123,13 @@ Test(pair, an_agent_tells_pairs_while_they_are_open_and_forgets_those_that_ended
 	cr_assert_eq(listed(), 2);
 	tick_until(FT_PAIR_EXACT); /* an edge counts when it is a second old */
 	cr_assert_eq(out->confidence, 1000);
-	cr_assert_eq(out->flows, 1);
-	cr_assert_eq(out->partners, 2);
-	cr_assert_eq(out->max, 2);
-	cr_assert_eq(out->fanout[2], 1);
+	expect_mean(&out->open, 1, 2);
+	expect_mean(&out->closed, 0, 0);
+	expect_mean(&out->recent, 1, 2);
+	cr_assert_eq(out->open_max, 2);
+	cr_assert_eq(out->open_fanout[2], 1);
+	cr_assert_gt(out->since_ns, began_ns);
+	cr_assert_leq(out->since_ns, session.snapshot.mono_ns);
 	cr_assert_eq(in->exchanges, 2);
 	cr_assert_eq(out->exchanges, 2);
 
@@ -127,7 +138,11 @@ Test(pair, an_agent_tells_pairs_while_they_are_open_and_forgets_those_that_ended
 	cr_assert_eq(listed(), 1); /* the kernel has removed one, the next walk does the other */
 	tick_until_listed(0);
 	cr_assert_eq(out->class, FT_PAIR_EXACT);
-	cr_assert_eq(out->partners, 2); /* what was counted stays */
+	expect_mean(&out->closed, 1, 2); /* what was counted stays */
+	expect_mean(&out->open, 0, 0);
+	expect_mean(&out->recent, 1, 2); /* for a minute */
+	cr_assert_eq(out->closed_max, 2);
+	cr_assert_eq(out->closed_fanout[2], 1);
 	cr_assert_eq(in->used, 1);
 	cr_assert_eq(in->single, 0);
 }
@@ -152,7 +167,7 @@ Test(pair, an_agent_that_follows_another_pairs_what_is_open_anew_until_stopped, 
 	kit_exchange(front, back);
 	cr_assert_eq(listed(), 1);
 	tick_until(FT_PAIR_EXACT);
-	cr_assert_eq(out->partners, 1);
+	expect_mean(&out->open, 1, 1);
 	cr_assert_eq(out->exchanges, 1);
 	cr_assert_eq(out->opened_before, 1); /* so that new flows per exchange do not count it */
 
@@ -204,7 +219,7 @@ Test(pair, an_agent_asks_for_byte_counters_where_threads_tell_nothing, .fini = e
 
 		if (i == n / 2) { /* enough was seen to say so, and from here on they are kept */
 			tick_until(FT_PAIR_NOT);
-			cr_assert_eq(out->partners, 0);
+			cr_assert_eq(out->open.partners + out->closed.partners, 0);
 		}
 		kit_send(front.client, 100 + i);
 		kit_hand_read(reads, front.server, 100 + i);
@@ -215,6 +230,5 @@ Test(pair, an_agent_asks_for_byte_counters_where_threads_tell_nothing, .fini = e
 	}
 	tick_until(FT_PAIR_SIGNATURE); /* two seconds on: a later close could speak against it */
 	cr_assert_eq(out->confidence, 1000);
-	cr_assert_eq(out->flows, n / 2);
-	cr_assert_eq(out->partners, n / 2);
+	expect_mean(&out->closed, n / 2, n / 2);
 }

@@ -45,16 +45,16 @@ static void fan_out_is_distinct_servers_per_client_open_and_closed(void)
 	cr_assert_eq(v.mean, 2);
 	cr_assert_eq(v.mean_high, 2);
 	cr_assert_eq(v.max, 3);
-	expect_histogram(v.open, "open", 1, 1, 1);
-	expect_histogram(v.closed, "closed", 0, 0, 0);
+	expect_histogram(v.open_fanout, "open", 1, 1, 1);
+	expect_histogram(v.closed_fanout, "closed", 0, 0, 0);
 	cr_assert_eq(v.reuse_flows, 6);
 	cr_assert_eq(v.reuse_mean, 1);
 
 	close_front(front[1]);
 	kit_settle();
 	v = kit_judge(KIT_OUT);
-	expect_histogram(v.open, "open", 1, 0, 1);
-	expect_histogram(v.closed, "closed", 0, 1, 0);
+	expect_histogram(v.open_fanout, "open", 1, 0, 1);
+	expect_histogram(v.closed_fanout, "closed", 0, 1, 0);
 	cr_assert_eq(v.mean, 2);
 
 	for (int i = 0; i < 3; i += 2)
@@ -64,8 +64,8 @@ static void fan_out_is_distinct_servers_per_client_open_and_closed(void)
 			close_back(back[i][j]);
 	kit_settle();
 	v = kit_judge(KIT_OUT);
-	expect_histogram(v.open, "open", 0, 0, 0);
-	expect_histogram(v.closed, "closed", 1, 1, 1);
+	expect_histogram(v.open_fanout, "open", 0, 0, 0);
+	expect_histogram(v.closed_fanout, "closed", 1, 1, 1);
 	cr_assert_eq(v.mean, 2);
 	cr_assert_eq(v.max, 3);
 	cr_assert_eq(v.reuse_flows, 6);
@@ -144,8 +144,8 @@ Test(pair, each_fork_of_a_hop_has_its_own_partners)
 	cr_assert_eq(v.partners, 2);
 	close_front(front);
 	kit_settle();
-	cr_assert_eq(kit_judge(KIT_OUT).closed[1], 1);
-	cr_assert_eq(kit_judge(2).closed[2], 1);
+	cr_assert_eq(kit_judge(KIT_OUT).closed_fanout[1], 1);
+	cr_assert_eq(kit_judge(2).closed_fanout[2], 1);
 }
 
 /* Many programs close the connection before they pass on what it said. */

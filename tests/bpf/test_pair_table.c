@@ -309,7 +309,7 @@ static void sockets_at_the_same_address_are_told_apart_under_churn(void)
 	kit_expect_ended(KIT_OUT, KIT_ALL, n);
 	v = kit_expect_verdict(KIT_OUT, FT_PAIR_EXACT, FT_PAIR_LAST);
 	cr_assert_eq(v.flows, n);
-	cr_assert_eq(v.closed[1], n);
+	cr_assert_eq(v.closed_fanout[1], n);
 	cr_assert_eq(v.reuse_flows, n);
 	cr_assert_eq(v.reuse_max, 1);
 	kit_expect_no_pair_loss();

@@ -195,7 +195,7 @@ static void check_frame(const struct ft_report *r, uint32_t salt)
 		.utf8 = salt >> 16 & 1,
 		.paused = salt >> 17 & 1,
 		.help = (salt >> 18 & 3) == 3,
-		.limits = salt >> 20 & 1,
+		.pane = salt >> 20 & 3,
 		.paused_seconds = salt % 1000,
 		.scroll = (int)(salt >> 21 & 127) - 20,
 		.message = salt >> 28 & 1 ? "recording" : NULL,

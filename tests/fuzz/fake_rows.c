@@ -174,8 +174,9 @@ static void sample(uint32_t row, struct ft_sample *s)
 		return;
 	s->mono_ns = START_NS + (row + 1) * SECOND;
 	for (int i = 0; i < HOPS; i++) {
-		s->opened[i] = row + i;
-		s->active_ns[i] = row * SECOND;
+		s->hop[i].opened = row + i;
+		s->hop[i].active_ns = row * SECOND;
+		s->hop[i].exchanges = row / 2;
 	}
 }
 
@@ -218,12 +219,14 @@ static void pairing(uint32_t row, struct ft_hop_pairs *p)
 	p->wait_sum_ns = SECOND;
 	p->confidence = 970;
 	p->coverage = 990;
-	p->mean_low = 1000;
-	p->mean_high = 1500;
-	p->flows = 40;
-	p->partners = 44;
-	p->max = 3;
-	p->fanout[1] = 36;
+	p->since_ns = START_NS + 20 * SECOND;
+	p->closed = (struct ft_pair_mean){.flows = 36, .partners = 40, .most = 60};
+	p->open = (struct ft_pair_mean){.flows = 4, .partners = 4, .most = 4};
+	p->recent = (struct ft_pair_mean){.flows = 8, .partners = 10, .most = 12};
+	p->closed_max = 3;
+	p->open_max = 1;
+	p->closed_fanout[1] = 32;
+	p->open_fanout[1] = 4;
 	p->reuse_flows = 30;
 	p->reuse_partners = 60;
 	p->reuse_max = 9;

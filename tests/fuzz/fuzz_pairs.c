@@ -48,11 +48,12 @@ static void check_verdict(const struct ft_pair_stats *now, const struct ft_pair_
 {
 	static struct ft_pair_history history;
 	struct ft_pair_evidence ended, window;
+	struct ft_pair_past before = ft_pair_minute_ago(&history, 1, hop);
 	struct ft_pair_verdict v;
 
 	ft_pair_evidence_of(now, &ended);
 	window = ft_pair_window(&history, 1, hop, &ended, open);
-	ft_pair_judge(now, open, hop, &window, sig, &v);
+	ft_pair_judge(now, &before, open, hop, &window, sig, &v);
 	FUZZ_CHECK(v.class < FT_NPAIR_CLASSES && v.rule < FT_NPAIR_RULES, "class %u", v.class);
 	FUZZ_CHECK(isnan(v.mean) || v.mean >= 0, "mean %g", v.mean);
 	FUZZ_CHECK(!isinf(v.mean) && !isinf(v.mean_high) && !isinf(v.coverage), "infinite");

@@ -68,6 +68,7 @@ static void sign(uint64_t until)
 static void look(bool last)
 {
 	struct ft_pair_evidence window;
+	struct ft_pair_past before;
 	int err;
 
 	ft_pair_walk_close(&walk_now);
@@ -83,9 +84,10 @@ static void look(bool last)
 		ft_pair_evidence_add(&evidence[FORK_B], pattern, ended[FORK_B][pattern]);
 	window = ft_pair_window(&history, walk_now.walk_ns, FORK_B, &evidence[FORK_B],
 				&walk_now.open);
-	ft_pair_history_add(&history, walk_now.walk_ns, evidence);
+	before = ft_pair_minute_ago(&history, walk_now.walk_ns, FORK_B);
+	ft_pair_history_add(&history, walk_now.walk_ns, evidence, stats);
 	sign(last ? UINT64_MAX : walk_now.walk_ns - FT_PAIR_SIGNATURE_NS);
-	ft_pair_judge(&stats[FORK_B], &walk_now.open, FORK_B, &window, &signatures[FORK_B],
+	ft_pair_judge(&stats[FORK_B], &before, &walk_now.open, FORK_B, &window, &signatures[FORK_B],
 		      &verdict);
 }
 

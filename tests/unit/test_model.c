@@ -61,26 +61,26 @@ Test(model, history_integrates_active_by_trapezoids)
 	at(15, 10, 0, 6, 6);
 	add();
 	cr_assert_eq(hist.count, 3);
-	cr_assert_eq(hist.row[0].active_ns[0], 0, "an integral begins at the first row");
+	cr_assert_eq(hist.row[0].hop[0].active_ns, 0, "an integral begins at the first row");
 	/* (4 + 10) / 2 flows * 2 s; then (10 + 0) / 2 * 3 s more */
-	cr_assert_eq(hist.row[1].active_ns[0], 14 * S);
-	cr_assert_eq(hist.row[2].active_ns[0], 29 * S);
+	cr_assert_eq(hist.row[1].hop[0].active_ns, 14 * S);
+	cr_assert_eq(hist.row[2].hop[0].active_ns, 29 * S);
 	/* (0 + 6) / 2 * 2 s; then 6 * 3 s more */
-	cr_assert_eq(hist.row[1].active_ns[1], 6 * S);
-	cr_assert_eq(hist.row[2].active_ns[1], 24 * S);
-	cr_assert_eq(hist.row[2].opened[0], 10);
-	cr_assert_eq(hist.row[2].opened[1], 6);
+	cr_assert_eq(hist.row[1].hop[1].active_ns, 6 * S);
+	cr_assert_eq(hist.row[2].hop[1].active_ns, 24 * S);
+	cr_assert_eq(hist.row[2].hop[0].opened, 10);
+	cr_assert_eq(hist.row[2].hop[1].opened, 6);
 }
 
 Test(model, a_loaded_row_is_continued_with_the_active_of_now)
 {
 	chain(2);
 	hist.count = 1;
-	hist.row[0] = (struct ft_sample){.mono_ns = 10 * S, .active_ns = {100 * S}};
+	hist.row[0] = (struct ft_sample){.mono_ns = 10 * S, .hop = {{.active_ns = 100 * S}}};
 	at(12, 7, 7, 0, 0);
 	add();
 	/* what was active at 10 s is not known: 7 flows for 2 s */
-	cr_assert_eq(hist.row[1].active_ns[0], 114 * S);
+	cr_assert_eq(hist.row[1].hop[0].active_ns, 114 * S);
 }
 
 Test(model, a_row_that_is_not_newer_is_ignored)
@@ -93,7 +93,7 @@ Test(model, a_row_that_is_not_newer_is_ignored)
 	at(9, 9, 9, 0, 0);
 	add();
 	cr_assert_eq(hist.count, 1);
-	cr_assert_eq(hist.row[0].opened[0], 4);
+	cr_assert_eq(hist.row[0].hop[0].opened, 4);
 }
 
 Test(model, a_full_history_forgets_the_oldest)
@@ -104,8 +104,72 @@ Test(model, a_full_history_forgets_the_oldest)
 		add();
 	}
 	cr_assert_eq(hist.count, FT_HISTORY);
-	cr_assert_eq(hist.row[0].opened[0], 2, "0 and 1 are gone");
-	cr_assert_eq(hist.row[FT_HISTORY - 1].opened[0], FT_HISTORY + 1);
+	cr_assert_eq(hist.row[0].hop[0].opened, 2, "0 and 1 are gone");
+	cr_assert_eq(hist.row[FT_HISTORY - 1].hop[0].opened, FT_HISTORY + 1);
+}
+
+/* --- what pairing and the ends of flows tell, by window --- */
+
+/* Hop 1 is of pairing since `since`: at `second` it has so much. */
+static void used_at(uint64_t second, uint64_t since, uint64_t opened, uint64_t exchanges,
+		    uint64_t one_shot)
+{
+	at(second, 0, 0, opened, 0);
+	snap.pairs[1].role = FT_PAIR_B;
+	snap.pairs[1].since_ns = since * S;
+	snap.pairs[1].exchanges = exchanges;
+	snap.stats[1].one_shot = one_shot;
+	snap.pairs[1].wait[3] = opened;
+	snap.pairs[1].wait_sum_ns = opened * S / 2;
+}
+
+Test(model, a_change_shows_within_its_window_whatever_the_counters_were_before)
+{
+	chain(2);
+	/* 1000 connections that were used 100 times each; then, in ten seconds, 50 that were not */
+	used_at(100, 10, 1000, 100000, 0);
+	add();
+	used_at(110, 10, 1050, 100050, 50);
+	build();
+	cr_expect_float_eq(rep.hop[1].exchange_rate[FT_10S], 5, 1e-9);
+	cr_expect_float_eq(rep.hop[1].flows_per_exchange[FT_10S], 1, 1e-9);
+	cr_expect_float_eq(rep.hop[1].one_shot_in[FT_10S], 1, 1e-9);
+	cr_expect_float_eq(rep.hop[1].wait_seconds[FT_10S], 0.5, 1e-9);
+	cr_expect_float_eq(ft_report_recent(&rep, rep.hop[1].one_shot_in, 0.3), 1, 1e-9);
+	cr_expect_float_eq(ft_report_wait(&rep, &rep.hop[1]), 0.5, 1e-9);
+	cr_expect(isnan(rep.hop[1].exchange_rate[FT_1M]), "nobody knows so far back");
+	cr_expect(isnan(rep.hop[0].exchange_rate[FT_10S]), "not paired");
+	cr_expect(isnan(rep.hop[0].wait_seconds[FT_10S]));
+	cr_expect(isnan(rep.hop[0].one_shot_in[FT_10S]), "none closed");
+}
+
+Test(model, what_pairing_counted_is_no_difference_to_an_earlier_pairing)
+{
+	chain(2);
+	used_at(100, 10, 1000, 100000, 0);
+	add();
+	used_at(110, 105, 1050, 70, 50); /* begun anew at 105 s */
+	build();
+	cr_expect(isnan(rep.hop[1].exchange_rate[FT_10S]));
+	cr_expect(isnan(rep.hop[1].flows_per_exchange[FT_10S]));
+	cr_expect(isnan(rep.hop[1].wait_seconds[FT_10S]));
+	cr_expect_float_eq(rep.hop[1].rate[FT_10S], 5, 1e-9);
+}
+
+Test(model, what_is_known_since_start_stands_in_only_at_the_beginning)
+{
+	const double unknown[FT_NWINDOWS] = {NAN, NAN, NAN, NAN};
+	const double ten[FT_NWINDOWS] = {1, 10, NAN, NAN}, minute[FT_NWINDOWS] = {1, 10, 60, 300};
+
+	chain(1);
+	at(5, 0, 0, 0, 0);
+	build();
+	cr_expect_float_eq(ft_report_recent(&rep, unknown, 0.3), 0.3, 1e-9);
+	at(11, 0, 0, 0, 0);
+	build();
+	cr_expect(isnan(ft_report_recent(&rep, unknown, 0.3)));
+	cr_expect_float_eq(ft_report_recent(&rep, ten, 0.3), 10, 1e-9);
+	cr_expect_float_eq(ft_report_recent(&rep, minute, 0.3), 60, 1e-9);
 }
 
 /* --- ratios --- */
@@ -191,7 +255,7 @@ Test(model, a_hop_that_appeared_in_the_window_counts_from_zero)
 	chain(2);
 	memset(&hist, 0, sizeof(hist));
 	hist.count = 1;
-	hist.row[0] = (struct ft_sample){.mono_ns = 100 * S, .opened = {7}};
+	hist.row[0] = (struct ft_sample){.mono_ns = 100 * S, .hop = {{.opened = 7}}};
 	at(110, 17, 1, 30, 1);
 	build();
 	cr_assert_float_eq(rep.hop[1].rate[FT_10S], 3.0, 0);  /* 30 / 10 s */

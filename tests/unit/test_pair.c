@@ -119,13 +119,14 @@ Test(pair, the_pattern_of_an_edge_has_a_bit_per_evidence)
 
 static struct ft_pair_stats stats;
 static struct ft_pair_open nothing_open;
+static struct ft_pair_past nothing_before;
 static struct ft_pair_signatures no_signatures;
 
 static struct ft_pair_verdict judge(const struct ft_pair_evidence *window)
 {
 	struct ft_pair_verdict v;
 
-	ft_pair_judge(&stats, &nothing_open, 1, window, &no_signatures, &v);
+	ft_pair_judge(&stats, &nothing_before, &nothing_open, 1, window, &no_signatures, &v);
 	return v;
 }
 
@@ -195,14 +196,16 @@ Test(pair, byte_signatures_speak_where_threads_do_not)
 	struct ft_pair_signatures s = {.matched = 95, .ambiguous = 4, .unmatched = 1};
 	struct ft_pair_verdict v;
 
-	ft_pair_judge(&stats, &nothing_open, 1, &e, &s, &v);
+	ft_pair_judge(&stats, &nothing_before, &nothing_open, 1, &e, &s, &v);
 	cr_expect_eq(v.class, FT_PAIR_SIGNATURE);
 	cr_expect_float_eq(v.confidence, 0.95, 1e-9);
 	cr_expect_float_eq(v.mean, 1, 1e-9);
 	s.unmatched = 100;
-	ft_pair_judge(&stats, &nothing_open, 1, &e, &s, &v);
+	ft_pair_judge(&stats, &nothing_before, &nothing_open, 1, &e, &s, &v);
 	cr_expect_eq(v.class, FT_PAIR_NOT);
 }
+
+static struct ft_pair_stats no_stats[FT_MAX_HOPS];
 
 Test(pair, the_window_is_the_shortest_that_is_long_and_rich_enough)
 {
@@ -212,8 +215,8 @@ Test(pair, the_window_is_the_shortest_that_is_long_and_rich_enough)
 
 	/* The program changed: 1000 edges by one rule, then 100 by another. */
 	ft_pair_evidence_add(&ended[1], FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, 1000);
-	ft_pair_history_add(&h, 100 * SECOND, ended);
-	ft_pair_history_add(&h, 101 * SECOND, ended); /* too soon: ignored */
+	ft_pair_history_add(&h, 100 * SECOND, ended, no_stats);
+	ft_pair_history_add(&h, 101 * SECOND, ended, no_stats); /* too soon: ignored */
 	cr_expect_eq(h.count, 1);
 	ft_pair_evidence_add(&ended[1], FT_PAIR_FW_FIFO | FT_PAIR_REV_FIFO, 100);
 	w = ft_pair_window(&h, 109 * SECOND, 1, &ended[1], &nothing_open);
@@ -222,6 +225,76 @@ Test(pair, the_window_is_the_shortest_that_is_long_and_rich_enough)
 	cr_expect_eq(w.edges, 100);
 	cr_expect_eq(w.both[FT_PAIR_LAST], 0);
 	cr_expect_eq(w.both[FT_PAIR_FIFO], 100);
+}
+
+/* Hop 1 has closed so many a's, each of which had so many b's by LAST, and one more by any rule. */
+static void close_flows(struct ft_pair_stats *s, unsigned int flows, unsigned int partners)
+{
+	s->fanout.flows[FT_PAIR_LAST][partners] += flows;
+	s->fanout.sum[FT_PAIR_LAST] += (uint64_t)flows * partners;
+	s->fanout.any_sum += (uint64_t)flows * (partners + 1);
+	if (s->fanout.max[FT_PAIR_LAST] < partners)
+		s->fanout.max[FT_PAIR_LAST] = partners;
+}
+
+Test(pair, recent_are_the_open_flows_and_those_that_closed_in_the_last_minute)
+{
+	static struct ft_pair_history h;
+	static struct ft_pair_evidence ended[FT_MAX_HOPS];
+	static struct ft_pair_stats s[FT_MAX_HOPS];
+	static struct ft_pair_open open;
+	struct ft_pair_evidence e = {0};
+	struct ft_pair_past before;
+	struct ft_pair_verdict v;
+
+	/* A week of 1:1, and then, within a minute, 10 closed with 4 and 5 open with 6. */
+	ft_pair_evidence_add(&e, FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, 100);
+	close_flows(&s[1], 100000, 1);
+	ft_pair_history_add(&h, 100 * SECOND, ended, s);
+	close_flows(&s[1], 10, 4);
+	open.fanout[1].flows[FT_PAIR_LAST][6] = 5;
+	open.fanout[1].sum[FT_PAIR_LAST] = open.fanout[1].any_sum = 30;
+	open.fanout[1].max[FT_PAIR_LAST] = 6;
+	ft_pair_history_add(&h, 130 * SECOND, ended, s);
+	before = ft_pair_minute_ago(&h, 160 * SECOND, 1);
+	cr_expect_eq(before.flows, 100000);
+	ft_pair_judge(&s[1], &before, &open, 1, &e, &no_signatures, &v);
+	cr_expect_eq(v.class, FT_PAIR_EXACT);
+	cr_expect_eq(v.recent.flows, 15);
+	cr_expect_eq(v.recent.partners, 70); /* 10 * 4 + 5 * 6 */
+	cr_expect_eq(v.recent.most, 80);     /* 10 * 5 + 30 */
+	cr_expect_eq(v.closed.flows, 100010);
+	cr_expect_eq(v.closed.partners, 100040);
+	cr_expect_eq(v.open.flows, 5);
+	cr_expect_eq(v.open.partners, 30);
+	cr_expect_eq(v.flows, 100015);
+	cr_expect_eq(v.closed_max, 4);
+	cr_expect_eq(v.open_max, 6);
+	cr_expect_eq(v.max, 6);
+	cr_expect_eq(v.closed_fanout[4], 10);
+	cr_expect_eq(v.open_fanout[6], 5);
+}
+
+Test(pair, a_minute_ago_is_the_newest_row_of_that_age_and_nothing_before_the_first)
+{
+	static struct ft_pair_history h;
+	static struct ft_pair_evidence ended[FT_MAX_HOPS];
+	static struct ft_pair_stats s[FT_MAX_HOPS];
+
+	for (unsigned int i = 0; i < 2 * FT_PAIR_HISTORY;
+	     i++) { /* one closed flow each, 2 s apart */
+		close_flows(&s[1], 1, 1);
+		ft_pair_history_add(&h, (100 + 2 * i) * SECOND, ended, s);
+	}
+	/* 226 s is the newest row, of 64 flows; 166 s had 34 */
+	cr_expect_eq(ft_pair_minute_ago(&h, 226 * SECOND, 1).flows, 34);
+	cr_expect_eq(ft_pair_minute_ago(&h, 227 * SECOND, 1).flows, 34);
+	cr_expect_eq(ft_pair_minute_ago(&h, 228 * SECOND, 1).flows, 35);
+	cr_expect_eq(ft_pair_minute_ago(&h, 228 * SECOND, 2).flows, 0, "another hop");
+	cr_expect_eq(ft_pair_minute_ago(&h, 1000 * SECOND, 1).flows, 64, "nobody looked since");
+	h.count = 1;
+	h.mono_ns[0] = 100 * SECOND;
+	cr_expect_eq(ft_pair_minute_ago(&h, 159 * SECOND, 1).flows, 0, "all is younger");
 }
 
 /* --- walk --- */

@@ -29,12 +29,18 @@ Test(paired, an_exact_edge_has_a_mean_and_its_quotient)
 	struct ft_report_paired p = paired_as(FT_PAIR_EXACT);
 
 	cr_expect(p.known && p.pairable);
-	cr_expect_float_eq(p.mean, 2613.0 / 980, 1e-9);
-	cr_expect_float_eq(p.low, p.mean, 1e-9);
+	cr_expect_float_eq(p.all.mean, 2613.0 / 980, 1e-9);
+	cr_expect_float_eq(p.all.low, p.all.mean, 1e-9);
+	cr_expect_float_eq(p.all.high, p.all.mean, 1e-9);
+	cr_expect_float_eq(p.closed.mean, 2568.0 / 965, 1e-9);
+	cr_expect_float_eq(p.open.mean, 3, 1e-9);
+	cr_expect_float_eq(p.recent.mean, 324.0 / 135, 1e-9);
+	cr_expect_eq(p.all.max, 9);
+	cr_expect_eq(p.open.max, 4);
 	cr_expect_float_eq(p.confidence, 0.998, 1e-9);
 	cr_expect_float_eq(p.coverage, 1, 1e-9);
 	cr_expect_float_eq(p.reuse_mean, 1, 1e-9);
-	cr_expect_float_eq(paired_as(FT_PAIR_SIGNATURE).mean, 2613.0 / 980, 1e-9);
+	cr_expect_float_eq(paired_as(FT_PAIR_SIGNATURE).all.mean, 2613.0 / 980, 1e-9);
 }
 
 Test(paired, an_interval_has_no_mean)
@@ -43,13 +49,19 @@ Test(paired, an_interval_has_no_mean)
 
 	golden_report("storm", &rep);
 	rep.hop[1].pairs.class = FT_PAIR_INTERVAL;
-	rep.hop[1].pairs.mean_low = 2500;
-	rep.hop[1].pairs.mean_high = 2900;
+	rep.hop[1].pairs.closed = (struct ft_pair_mean){.flows = 90, .partners = 200, .most = 260};
+	rep.hop[1].pairs.open = (struct ft_pair_mean){.flows = 10, .partners = 50, .most = 50};
+	rep.hop[1].pairs.recent = (struct ft_pair_mean){.flows = 20, .partners = 60, .most = 62};
 	ft_report_paired(&rep.hop[1], &p);
 	cr_expect(p.known && p.pairable);
-	cr_expect(isnan(p.mean));
-	cr_expect_float_eq(p.low, 2.5, 1e-9);
-	cr_expect_float_eq(p.high, 2.9, 1e-9);
+	cr_expect(isnan(p.all.mean) && isnan(p.recent.mean));
+	cr_expect_float_eq(p.all.low, 2.5, 1e-9);
+	cr_expect_float_eq(p.all.high, 3.1, 1e-9);
+	cr_expect_float_eq(p.recent.low, 3.0, 1e-9);
+	cr_expect_float_eq(p.recent.high, 3.1, 1e-9);
+	rep.hop[1].pairs.recent = (struct ft_pair_mean){0};
+	ft_report_paired(&rep.hop[1], &p);
+	cr_expect(isnan(p.recent.low), "a minute without any: no ratio, whatever was before");
 }
 
 Test(paired, what_is_not_pairable_has_its_confidence_and_no_number)
@@ -58,7 +70,9 @@ Test(paired, what_is_not_pairable_has_its_confidence_and_no_number)
 
 	cr_expect(p.known);
 	cr_expect_not(p.pairable);
-	cr_expect(isnan(p.mean) && isnan(p.low) && isnan(p.high) && isnan(p.reuse_mean));
+	cr_expect(isnan(p.all.mean) && isnan(p.all.low) && isnan(p.all.high) &&
+		  isnan(p.reuse_mean));
+	cr_expect(isnan(p.recent.mean) && isnan(p.recent.low) && isnan(p.open.mean));
 	cr_expect_float_eq(p.confidence, 0.998, 1e-9);
 	cr_expect_not(paired_as(FT_PAIR_UNKNOWN).known);
 	rep.hop[1].pairs.class = FT_PAIR_EXACT;

@@ -234,7 +234,7 @@ static void refuse(const char *from, const char *to, const char *why)
 
 Test(snapshot, what_is_out_of_range_is_refused_with_its_place)
 {
-	refuse("\"schema\":2", "\"schema\":1", "schema");
+	refuse("\"schema\":3", "\"schema\":2", "schema");
 	refuse("\"mono_ns\":", "\"mono_ns\":-", "mono_ns");
 	refuse("\"mono_ns\":", "\"mono_ns\":1,\"mono_ns\":", "duplicate");
 	refuse("\"mono_ns\":", "\"mono_ns\":9999999999", "too big");
@@ -290,7 +290,7 @@ Test(snapshot, losses_must_have_known_names)
 Test(snapshot, a_wrong_shape_is_refused)
 {
 	const char *const text[] = {
-		"", "null", "[]", "7", "{", "{}", "{\"schema\":2}", "{\"schema\":2,\"schema\":2}",
+		"", "null", "[]", "7", "{", "{}", "{\"schema\":3}", "{\"schema\":3,\"schema\":3}",
 	};
 	char err[128];
 

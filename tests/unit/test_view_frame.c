@@ -97,13 +97,27 @@ Test(view_frame, the_limits_have_a_pane_of_their_own)
 {
 	struct ft_screen s = screen_of(160, 14);
 
-	s.limits = true;
+	s.pane = FT_PANE_LIMITS;
 	golden("storm", &s, "frame_limits.txt");
 	golden("idle", &s, "frame_limits_unknown.txt");
 	s.help = true;
 	s.height = 30;
 	s.width = 80;
 	golden("storm", &s, "frame_limits_help.txt");
+	for (int i = 0; i < frame.nlines; i++)
+		cr_expect_lt(strlen(frame.line[i].text), 80, "line %d is cut", i);
+}
+
+Test(view_frame, so_has_what_the_connections_are_used_for)
+{
+	struct ft_screen s = screen_of(80, 14);
+
+	s.pane = FT_PANE_USE;
+	golden("storm", &s, "frame_use.txt");
+	golden("idle", &s, "frame_use_unknown.txt");
+	s.help = true;
+	s.height = 30;
+	golden("storm", &s, "frame_use_help.txt");
 	for (int i = 0; i < frame.nlines; i++)
 		cr_expect_lt(strlen(frame.line[i].text), 80, "line %d is cut", i);
 }

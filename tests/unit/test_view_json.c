@@ -95,7 +95,7 @@ Test(view_json, keys_are_those_of_the_contract_in_its_order)
 		   "name side from port process active preexisting opened closed failed "
 		   "states transitions rate lifetime_seconds peers held held_oldest_seconds "
 		   "held_check limit places idle silent stale orphaned_fin_wait2 one_shot backlog "
-		   "backlog_limit syn_backlog ports files exchanges single_exchange "
+		   "backlog_limit syn_backlog ports files exchanges exchange_rate single_exchange "
 		   "queue_wait_seconds");
 	check_keys(json_object_get(hop, "closed"), "local remote reset other");
 	check_keys(json_object_get(hop, "failed"), "refused timeout unreachable other no_port");
@@ -105,7 +105,9 @@ Test(view_json, keys_are_those_of_the_contract_in_its_order)
 		"closing");
 	check_keys(json_object_get(hop, "rate"), "1s 10s 1m 5m");
 	check_keys(json_object_get(hop, "lifetime_seconds"), "buckets sum count");
-	check_keys(edge, "from to stock flow renewal flows_per_exchange paired");
+	check_keys(
+		edge,
+		"from to stock flow renewal flows_per_exchange flows_per_exchange_window paired");
 	check_keys(json_object_get(edge, "flow"), "1s 10s 1m 5m start");
 	check_keys(json_object_get(edge, "renewal"), "1s 10s 1m 5m");
 	json_decref(root);

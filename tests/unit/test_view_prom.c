@@ -82,7 +82,7 @@ Test(view_prom, six_hops_have_at_most_250_series)
 		rep.hop[i].limits.ports_limit = i % 2;
 		rep.hop[i].pairs.role = i % 2 ? FT_PAIR_B : FT_PAIR_A;
 		rep.hop[i].pairs.class = FT_PAIR_EXACT;
-		rep.hop[i].pairs.flows = rep.hop[i].pairs.partners = 1;
+		rep.hop[i].pairs.open = rep.hop[i].pairs.recent = (struct ft_pair_mean){1, 1, 1};
 	}
 	print(&out);
 	n = count_series(ft_buf_text(&out));
