@@ -59,7 +59,7 @@ same_sockets() {
 	cmp "$W/ss" "$W/flows"
 }
 table_is_ss() {
-	until_true 5 same_sockets
+	until_true 30 same_sockets
 	holds "$1: the flow table is what ss lists, all $(wc -l <"$W/ss") sockets" \
 		diff "$W/ss" "$W/flows"
 	hops '.hops[] | "\(.name) \(.active) \(.states.established)"' >"$W/gauges"
@@ -93,10 +93,15 @@ one_shot "$many" 8080
 agree "close"
 equal "close: one upstream connection for each request" "$(hops 'hop("upstream").opened')" "$many"
 
-start_inside wrk -t 2 -c 50 -d 3s http://127.0.0.1:8081/ >"$W/wrk"
+start_inside wrk -t 2 -c 50 -d 60s http://127.0.0.1:8081/ >"$W/wrk"
 wrk=$PID
-sleep 1.5
+fifty() {
+	[ "$(hops 'hop("front").active')" = 50 ]
+}
+until_true 20 fifty
+sleep 1
 equal "keep-alive: the 50 connections that wrk holds are active" "$(hops 'hop("front").active')" 50
+kill -INT "$wrk" # it ends as after its time
 wait "$wrk"
 one_shot "$many" 8081
 agree "keep-alive"
@@ -108,7 +113,7 @@ start_inside bash -c 'for _ in 1 2 3 4 5; do exec {fd}<>/dev/tcp/127.0.0.1/8081;
 five() {
 	[ "$(hops 'hop("front").active')" = 5 ]
 }
-until_true 5 five
+until_true 20 five
 table_is_ss "at rest"
 
 stop "$AGENT"
