@@ -28,10 +28,10 @@ nginx_start web 'server { listen 8079; location / { return 301 /x; } }
 	server { listen 8080; location / { proxy_pass http://127.0.0.1:3000; } }'
 agent -c "$W/none.conf" --netns "$NS"
 
-holds "a listener and its owner are found" until_true 3 has '.side == "accept" and .process == "web"'
-holds "the second one too" until_true 3 has '.side == "accept" and .process == "node"'
+holds "a listener and its owner are found" until_true 10 has '.side == "accept" and .process == "web"'
+holds "the second one too" until_true 10 has '.side == "accept" and .process == "node"'
 request 8080
-holds "a destination and its owner are found" until_true 3 has '.side == "connect" and .process == "web"'
+holds "a destination and its owner are found" until_true 10 has '.side == "connect" and .process == "web"'
 holds "connects from before it was a hop are named" test "$(show loss | jq .undiscovered)" -gt 0
 request 8080
 settle
@@ -39,7 +39,7 @@ front=$(hops '[.hops[] | select(.side == "accept" and .process == "web" and .por
 upstream=$(hops '[.hops[] | select(.side == "connect" and .process == "web")][0].name')
 app=$(hops '[.hops[] | select(.side == "accept" and .process == "node")][0].name')
 echo "note    $CASE: $front, $upstream, $app"
-holds "the edges follow the owner: $front -> $upstream -> $app" until_true 3 linked
+holds "the edges follow the owner: $front -> $upstream -> $app" until_true 10 linked
 equal "every connection to a listener is counted from the first" "$(hops "hop(\"$front\").opened")" \
 	"$(nginx_accepts web)"
 equal "and at the second listener" "$(hops "hop(\"$app\").opened")" "$(nginx_accepts node)"
@@ -85,5 +85,5 @@ FT=$real
 equal "with three capabilities too, who listened before is known" \
 	"$(hops '[.hops[] | select(.side == "accept") | .process] | sort | join(" ")')" "late node web web"
 request 8080
-holds "and so is who connects" until_true 3 has '.side == "connect" and .process == "web"'
-holds "and the edges" until_true 3 linked
+holds "and so is who connects" until_true 10 has '.side == "connect" and .process == "web"'
+holds "and the edges" until_true 10 linked

@@ -132,17 +132,18 @@ fails 69 "no BTF, and tracepoint asked for" 'no /sys/kernel/btf/vmlinux' \
 
 # --- no tracing programs: sockops counts instead, and says so ---
 instead() { # WHAT COMMAND...
-	local what=$1 pid
+	local what=$1 pid port=$((65001 + $$ % 400))
 	shift
 	rm -f "$PROM"
 	: >"$W/out"
-	sed 's/20000-//' "$conf" >"$W/instead.conf" # sockops sees no namespaces: a port of our own
+	# sockops sees no namespaces: a port of our own, which no other run has, nor any client
+	sed "s/20000-20003/$port/" "$conf" >"$W/instead.conf"
 	start "$@" "$FT" agent -c "$W/instead.conf" --textfile "$PROM" >"$W/out" 2>&1
 	pid=$PID
 	until_true 15 test -s "$PROM" || bad "$what: it counts" "$(tail -n 2 "$W/out")"
 	says "$what: it says what it does" "$W/out" 'cannot load the tracepoint.*by sockops instead'
-	inside "$CONNGEN" -n 1000 -t 1 -p 20003 >/dev/null
-	 holds "$what: it counts what is made from then on" until_true 5 grep -q \
+	inside "$CONNGEN" -n 1000 -t 1 -p $port >/dev/null
+	holds "$what: it counts what is made from then on" until_true 10 grep -q \
 		'^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
 	stop "$pid"
 }
@@ -194,7 +195,7 @@ inside "$CONNGEN" -n 1000 -p 20000 >/dev/null
 counted() {
 	grep -q '^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
 }
-holds "no bpffs: it counts all the same" until_true 5 counted
+holds "no bpffs: it counts all the same" until_true 10 counted
 stop "$unpinned"
 
 # --- a second agent ---
@@ -219,7 +220,7 @@ equal "table full: loss says how many flows have no entry" "$(show loss | jq .lo
 	$((4000 - listed))
 equal "table full: entries" "$(show loss | jq .table.entries)" "$listed"
 release
-settle
+settle_closed
 equal "table full: after the end nothing is active" "$(hops '[.hops[].active] | @csv')" 0,0
 equal "table full: and nothing is in the table" "$(show loss | jq .table.entries)" 0
 

@@ -16,7 +16,7 @@ config() { # HOPS [MORE]
 reload() {
 	: >"$W/agent.log"
 	kill -HUP "$AGENT"
-	until_true 5 grep -qE 'counting [0-9]+ hops|stays as it is' "$W/agent.log" ||
+	until_true 20 grep -qE 'counting [0-9]+ hops|stays as it is' "$W/agent.log" ||
 		die "it answers SIGHUP" "$(tail -n 2 "$W/agent.log")"
 }
 names() { # of the hops, sorted
@@ -82,7 +82,7 @@ settle
 equal "flows from before their hop came back" "$(hops 'hop("old") | [.active, .preexisting, .opened] | @csv')" \
 	30,30,0
 release
-settle
+settle_closed
 equal "and their ends are seen" "$(hops 'hop("old") | [.active, (.closed | add)] | @csv')" 0,30
 
 # --- a hop that is away while its flows live ---
@@ -132,8 +132,7 @@ equal "after SIGUSR1 it ends well" "$?" 0
 holds "the pins stay" test -e "$PINS/flows"
 holds "and so does the textfile" test -s "$PROM"
 b=$(opened 2>/dev/null)
-sleep 0.2
-holds "the kernel goes on counting" more_than "$b" 2>/dev/null
+holds "the kernel goes on counting" until_true 5 more_than "$b"
 rm -f "$PROM"
 agent -c "$conf" --netns "$NS"
 holds "the next one began before the storm ended" alive "$storm_pid"
@@ -173,7 +172,7 @@ hold -n 12 -t 1 -p 20000
 total=$((total + 12))
 reload
 holds "without hops in the file they are discovered" \
-	until_true 5 discovered
+	until_true 10 discovered
 settle
 equal "with the flows that are open" \
 	"$(hops '[.hops[] | select(.side == "accept" and (.port | test("20000"))) | .active] | @csv')" 12
@@ -184,7 +183,7 @@ settle
 equal "with what was counted, the flows that lived elsewhere meanwhile, and nothing twice" \
 	"$(hops 'hop("srv") | [.opened, .preexisting, .active] | @csv')" "$total,12,12"
 release
-settle
+settle_closed
 equal "nothing active is left" "$(hops '[.hops[].active] | @csv')" 0,0
 equal "drift" "$(show hops | jq -c '[.drift[]] | add')" 0
 stop "$AGENT"

@@ -94,13 +94,14 @@ equal "and it has as many lines as before" "$(grep -vc paired "$PROM")" "$lines"
 
 # a directory that goes away and comes back does not stop the counting
 mv "$W/textfile" "$W/elsewhere"
-sleep 0.5
+until_true 10 grep -q "cannot write $PROM" "$W/agent.log"
+sleep 0.5 # and some writes more
 holds "counting goes on when the directory is gone" show hops
 mv "$W/elsewhere" "$W/textfile"
 errors() {
 	[ "$(awk '$1 == "fantail_textfile_write_errors_total" { print $2 }' "$PROM")" -ge 1 ]
 }
-holds "the failed writes are counted, and writing goes on" until_true 5 errors
+holds "the failed writes are counted, and writing goes on" until_true 10 errors
 equal "and were said once" "$(grep -c "cannot write $PROM" "$W/agent.log")" 1
 
 release
