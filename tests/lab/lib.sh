@@ -290,10 +290,11 @@ hops() { # HOST FILTER
 }
 
 # eventually SENTENCE HOST WHAT FILTER WANTED - the last changes may still be under way, and what the
-# scan finds comes with the next one. A number that only passes by is not enough: it has to stay.
+# scan finds comes with the next one, or what it repairs with the one after. A number that only passes by
+# is not enough: it has to stay.
 eventually() {
 	local got='' before='' _
-	for _ in {1..40}; do
+	for _ in {1..100}; do
 		got=$(ask_agent "$2" "$3" "$4" 2>&1)
 		[ "$got" = "$5" ] && [ "$before" = "$5" ] && break
 		before=$got

@@ -20,8 +20,8 @@ ask balancer health 200 /health/deep
 
 ask users rate 20 3 0 /
 equal "60 requests, 15 answers" "$(field sent) $(field ok)" "60 15"
+eventually "a flow for each request" ec2a hops 'hop("nlb").opened' 60
 arrived=$(hops ec2a 'hop("nlb").opened')
-equal "a flow for each request" "$arrived" 60
 equal "as many as the gateway dialled" "$arrived" "$(status gateway dialled)"
 eventually "all places are taken" ec2a hops 'hop("queue") | [.active, .opened, .limit] | @csv' 15,15,15
 equal "ss: 15 to :8080" "$(sockets ec2a established dport = :8080)" 15

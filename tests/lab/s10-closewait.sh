@@ -10,8 +10,12 @@ nobody_there() {
 	! on gw ss -Htan dport = :80 | grep -q .
 }
 
+forgetting() { # all, and for some seconds yet
+	[ "$(sockets gw fin-wait-2 dport = :80)" = 50 ]
+}
+
 network
-tune gw ipv4/tcp_fin_timeout 2
+tune gw ipv4/tcp_fin_timeout 6
 agent gw "$LAB/knocking.conf"
 agent ec2a "$LAB/instance.conf"
 connqueue ec2a -leak -places 50
@@ -24,11 +28,12 @@ ask users bare 50 5
 equal "50 connections" "$(field open)" 50
 eventually "50 at both hops" ec2a hops '[.hops[:2][].active] | @csv' 50,50
 ask users close
+until_true 5 forgetting
+equal "ss: the other side is in FIN_WAIT2" "$(sockets gw fin-wait-2 dport = :80)" 50
 eventually "all 50 wait to be closed" ec2a hops \
 	'hop("nlb") | [.active, .states.established, .states.close_wait] | @csv' 50,0,50
 equal "ss: 50 in CLOSE_WAIT" "$(sockets ec2a close-wait sport = :80)" 50
-equal "ss: the other side is in FIN_WAIT2" "$(sockets gw fin-wait-2 dport = :80)" 50
-until_true 10 nobody_there
+until_true 20 nobody_there
 equal "ss: the other side has forgotten them" "$(on gw ss -Htan dport = :80 | wc -l)" 0
 eventually "and so does fantail there" gw hops 'hop("knocking") | [.opened, .active] | @csv' 50,0
 equal "the server has not" \

@@ -158,16 +158,22 @@ func open(n int, path string) string {
 	return fmt.Sprintf("open=%d", there.Load())
 }
 
-// One after the other, 5 ms apart: all at once they would be answered before any is in the queue.
+// One after the other: each begins when the one before is there, or has not got there for 20 ms. All at
+// once they would be answered before any is in the queue.
 func bare(n, seconds int) string {
 	var there atomic.Int64
 	for i := 0; i < n; i++ {
+		done := make(chan struct{})
 		go func() {
 			if dial(time.Minute) != nil {
 				there.Add(1)
 			}
+			close(done)
 		}()
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-done:
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	for i := 0; i < 20*seconds && there.Load() < int64(n); i++ {
 		time.Sleep(50 * time.Millisecond)
@@ -213,7 +219,7 @@ func websockets(n int, path string) string {
 }
 
 func check(path string) {
-	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := c.Get("http://" + *to + path)
 	if err != nil || r.StatusCode != 200 {
 		unhealthy.Add(1)
