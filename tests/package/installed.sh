@@ -88,7 +88,7 @@ check "and nothing wrong with the example" \
 	fantail check -c /usr/share/doc/fantail/examples/fantail.conf
 check "the service is enabled" systemctl is-enabled
 check "and it runs without a configuration" systemctl is-active
-check "it writes metrics where node_exporter of Debian reads them" until_true 5 test -s $prom
+check "it writes metrics where node_exporter of Debian reads them" until_true 20 test -s $prom
 for page in man8/fantail.8 man8/fantail-show.8 man5/fantail.conf.5; do
 	check "there is the manual page $page" gzip -t /usr/share/man/$page.gz
 done
@@ -112,7 +112,7 @@ hops = (
 );
 TEXT
 systemctl restart || die "the service takes up a configuration"
-until_true 5 grep -q 'fantail_flows_opened_total{hop="srv"' $prom
+until_true 20 grep -q 'fantail_flows_opened_total{hop="srv"' $prom
 first=$(main_pid) born=$(metric fantail_start_time_seconds)
 opened() {
 	metric 'fantail_flows_opened_total{hop="srv"'
@@ -147,7 +147,10 @@ settled() {
 	[ "$(fantail show hops --json | grep -o '"active": *[0-9]*' | sort -u | grep -o '[0-9]*$')" = 0 ]
 }
 until_true 20 settled
-sleep 0.5
+all_there() { # the file follows what is counted
+	[ "$(opened)" = "$all" ] && [ "$(metric 'fantail_flows_opened_total{hop="cli"')" = "$all" ]
+}
+until_true 10 all_there
 equal "accepted: opened = made" "$(opened)" "$all"
 equal "connected: opened = made" "$(metric 'fantail_flows_opened_total{hop="cli"')" "$all"
 equal "the counters are the ones from before: their start" "$(metric fantail_start_time_seconds)" "$born"
@@ -163,7 +166,7 @@ rm /usr/sbin/policy-rc.d
 # --- removal, after an agent that could not clean up ---
 check "something is pinned" test -e $pins
 kill -KILL "$first"
-until_true 5 no systemctl is-active
+until_true 20 no systemctl is-active
 apt remove fantail || die "apt removes it"
 check "removed: nothing is pinned" test ! -e $pins
 check "the metrics are gone" test ! -e $prom

@@ -217,6 +217,7 @@ reloaded() {
 	all_counted "of the hops that stay, no connection is missing"
 	equal "the new one counts" "$(opened web)" 1
 	holds "the programs for pairs were loaded" until_true 10 pairing
+	until_true 10 status_eff 0
 	equal "and the capabilities for that laid down again" "$((16#$(status_of CapEff)))" 0
 	equal "it is the same process" "$(unit MainPID) $(unit ActiveState)" "$pid active"
 
@@ -278,12 +279,17 @@ programs() {
 	bpftool prog show | grep -c ' name ft_'
 }
 
+none_left() {
+	[ "$(programs)" -eq 0 ]
+}
+
 stopped() {
 	equal "before the stop there are programs and pins" \
 		"$([ "$(programs)" -gt 0 ] && [ -e $PINS ] && [ -e $PROM ] && echo yes)" yes
 	systemctl stop $UNIT
 	equal "a stop is no failure" "$(unit ActiveState) $(unit Result)" "inactive success"
-	holds "no program stays in the kernel" until_true 5 test "$(programs)" -eq 0
+	# the kernel frees them some time after the last one let go
+	holds "no program stays in the kernel" until_true 10 none_left
 	holds "no pin" test ! -e $PINS
 	holds "no textfile" test ! -e $PROM
 	holds "no lock" test ! -e /run/fantail/lock
@@ -310,6 +316,7 @@ removed() {
 	systemctl start $UNIT
 	rm -r $DROPIN
 	equal "the package is removed" "$(dpkg --purge fantail >"$W/dpkg" 2>&1 && echo yes)" yes
+	until_true 10 none_left
 	equal "nothing is left: programs" "$(programs)" 0
 	equal "nothing is left: files" "$(find $PINS $PROM /run/fantail /etc/fantail 2>/dev/null)" ""
 	equal "nor a process" "$(pgrep -x fantail)" ""
