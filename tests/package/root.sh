@@ -16,8 +16,8 @@ root_get() (
 	fi
 	mkdir -p "$ROOT_CACHE" || return
 	trap 'rm -rf --one-file-system "$new"' EXIT
-	if ! debootstrap --variant=minbase "$suite" "$new" "$(apt_mirror Debian)" >"$log" 2>&1 ||
-		! chroot "$new" apt-get -q -y --no-install-recommends --download-only install "$@" \
+	if ! retry bootstrap "$suite" "$new" "$log" ||
+		! retry chroot "$new" apt-get -q -y --no-install-recommends --download-only install "$@" \
 			</dev/null >>"$log" 2>&1; then
 		tail -n 5 "$log" >&2
 		echo "packagetest: no root of $suite can be made ($log)" >&2

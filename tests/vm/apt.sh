@@ -18,6 +18,24 @@ apt_mirror() {
 	esac
 }
 
+# retry COMMAND... - up to three times: a mirror may be out of reach for a moment, or change meanwhile
+retry() {
+	"$@" && return
+	for _ in 1 2; do
+		sleep 15
+		"$@" && return
+	done
+	return 1
+}
+
+# bootstrap SUITE DIR LOG OPTION... - a new Debian, from nothing
+bootstrap() {
+	local suite=$1 dir=$2 log=$3
+	shift 3
+	rm -rf --one-file-system "$dir"
+	debootstrap --variant=minbase "$@" "$suite" "$dir" "$(apt_mirror Debian)" >"$log" 2>&1
+}
+
 # apt_open SUITE ARCH - from here on apt commands (in this shell) see that suite alone
 apt_open() {
 	local suite=$1 arch=$2 dir=$VM_CACHE/apt/$1-$2 key=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -46,7 +64,7 @@ apt_open() {
 	export APT_CONFIG=$dir/apt.conf
 	apt_log=$dir/log
 	# an old list is enough to try: what it names is either there or a 404
-	apt-get -q update >"$apt_log" 2>&1 ||
+	retry apt-get -q update >"$apt_log" 2>&1 ||
 		echo "apt: warning: the lists of $suite could not be updated ($apt_log)" >&2
 }
 
@@ -64,7 +82,7 @@ apt_tree() (
 	apt_open "$suite" "$arch" || return
 	rm -rf "$new" && mkdir -p "$new" || return
 	apt-get -q clean
-	if ! apt-get -q -y --download-only install "$@" </dev/null >>"$apt_log" 2>&1; then
+	if ! retry apt-get -q -y --download-only install "$@" </dev/null >>"$apt_log" 2>&1; then
 		tail -n 5 "$apt_log" >&2
 		echo "apt: cannot get these of $suite/$arch: $*" >&2
 		return 1

@@ -48,8 +48,7 @@ systemd_image() (
 	new=$(mktemp -d "$ROOT_CACHE/systemd-$suite.XXXXXX") || return
 	trap 'rm -rf --one-file-system "$new" "$new.img"' EXIT
 	echo "systemdtest: making a Debian with systemd (once; about two minutes)" >&2
-	if ! debootstrap --variant=minbase --include="${packages// /,}" "$suite" "$new" \
-		"$(apt_mirror Debian)" >"$log" 2>&1; then
+	if ! retry bootstrap "$suite" "$new" "$log" --include="${packages// /,}"; then
 		tail -n 5 "$log" >&2
 		echo "systemdtest: no root of $suite can be made ($log)" >&2
 		return 1
