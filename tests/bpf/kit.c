@@ -38,6 +38,15 @@ void kit_sleep_ms(unsigned int ms)
 		;
 }
 
+void kit_stay_here(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	cr_assert_eq(sched_setaffinity(0, sizeof(here), &here), 0);
+}
+
 /* --- namespace and cgroup --- */
 
 void kit_isolate(void)

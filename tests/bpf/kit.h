@@ -136,6 +136,7 @@ uint16_t kit_port(int fd); /* local */
 void kit_close_client_first(struct kit_pair p);
 void kit_close_server_first(struct kit_pair p);
 void kit_sleep_ms(unsigned int ms);
+void kit_stay_here(void); /* on the CPU where it runs now */
 /* Run a command in the test's namespaces; its first output line in out (may be NULL). */
 int kit_run(const char *command, char *out, size_t size);
 /* Path of the generator: $FT_CONNGEN, or where the Makefile puts it. */

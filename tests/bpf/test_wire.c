@@ -143,14 +143,14 @@ static int error_of(int fd)
 }
 
 /* A timer fires in whatever task its CPU runs. A kernel that skips tracing programs while process 1
- * runs (see README) skips them then, too: so the timer's CPU is kept busy with this. */
-static void stay_here(void)
+ * runs (see README) skips them then, too: so the timer's CPU is kept busy with this, and gives way
+ * to nobody. */
+static void own_this_cpu(void)
 {
-	cpu_set_t here;
+	const struct sched_param first = {.sched_priority = 1};
 
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	cr_assert_eq(sched_setaffinity(0, sizeof(here), &here), 0);
+	kit_stay_here();
+	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first); /* if that is allowed */
 }
 
 /* Until then, or until the socket has an event; how many it has. */
@@ -170,7 +170,7 @@ Test(wire, a_syn_without_an_answer_times_out)
 	struct kit_hop e[2] = {nothing, {0}};
 	int fd;
 
-	stay_here();
+	own_this_cpu();
 	fd = kit_connect_begin(NULL, 0, THERE, 8001);
 	cr_assert_geq(fd, 0);
 	set(fd, TCP_SYNCNT, 1);
@@ -311,7 +311,7 @@ Test(wire, a_flow_whose_peer_is_silent_ends_for_another_reason)
 	struct kit_hop e[2] = {{.opened = 1}, {.opened = 1, .closed[FT_CLOSED_OTHER] = 1}};
 	struct kit_pair p;
 
-	stay_here();
+	own_this_cpu();
 	p = connected();
 	set(p.client, TCP_USER_TIMEOUT, 300);
 	kit_send(p.client, 100); /* nobody carries it */
@@ -327,7 +327,7 @@ Test(wire, a_fin_that_nobody_answers_is_a_local_close_when_it_times_out)
 	struct kit_hop e[2] = {{.opened = 1}, {.opened = 1}};
 	struct kit_pair p;
 
-	stay_here();
+	own_this_cpu();
 	p = connected();
 	set(p.client, TCP_USER_TIMEOUT, 300);
 	close(p.client);
