@@ -459,6 +459,45 @@ void kit_settle(void)
 	}
 }
 
+uint64_t kit_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+int kit_lifetime_bucket(uint64_t ns)
+{
+	int i = 0;
+
+	while (i < FT_NLIFETIME - 1 && ns > ft_lifetime_bounds_ms[i] * 1000000ULL)
+		i++;
+	return i;
+}
+
+void kit_expect_lifetime(unsigned int hop, uint64_t at_least_ns, uint64_t at_most_ns)
+{
+	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
+		const struct ft_hop_stats *s;
+		uint64_t sum;
+
+		if (!(loaded & 1U << door))
+			continue;
+		s = &kit_read(door)->stats[hop];
+		sum = s->lifetime_sum_ns;
+		cr_assert(sum + 1000 >= at_least_ns && sum <= at_most_ns + 1000,
+			  "door %u, hop %u: %llu ns, and not %llu to %llu", door, hop,
+			  (unsigned long long)sum, (unsigned long long)at_least_ns,
+			  (unsigned long long)at_most_ns); /* the kernel's stamps are in us */
+		for (int i = 0; i < FT_NLIFETIME; i++)
+			cr_assert_eq(s->lifetime[i], i == kit_lifetime_bucket(sum),
+				     "door %u, hop %u, %llu ns: bucket %d has %llu", door, hop,
+				     (unsigned long long)sum, i,
+				     (unsigned long long)s->lifetime[i]);
+	}
+}
+
 void kit_expect_loss(unsigned int allowed)
 {
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {

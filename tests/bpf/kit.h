@@ -103,8 +103,16 @@ void kit_expect(const char *hop, const struct kit_hop *e);
 /* As above for the hops 0..n-1, and then: nothing was lost, no flow is left in the table
  * beyond the active ones. */
 void kit_expect_all(const struct kit_hop *e, unsigned int n);
-/* Wait until no counter has changed for a tenth of a second. */
+/* Wait until no counter has changed for a tenth of a second; on an emulated CPU for half a second:
+ * its host may let one of two CPUs wait so long. */
 void kit_settle(void);
+/* CLOCK_MONOTONIC, for what is held against the kernel's times. */
+uint64_t kit_now_ns(void);
+/* The bucket of a lifetime. */
+int kit_lifetime_bucket(uint64_t ns);
+/* At every door that is loaded the one flow of this hop (0, 1, ...) that has closed has lived so
+ * long, and is in the bucket of that. */
+void kit_expect_lifetime(unsigned int hop, uint64_t at_least_ns, uint64_t at_most_ns);
 /* Loss counters are 0 but for those whose bit is set in `allowed` (1 << FT_LOSS_…). */
 void kit_expect_loss(unsigned int allowed);
 #define KIT_LOSS_MISSED                                                                            \

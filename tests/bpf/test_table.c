@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
@@ -16,14 +15,6 @@
 	"{ name = \"out\"; connect = \":8001\"; }"
 
 TestSuite(table, .fini = kit_end, .timeout = 60);
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static void expect_address(const uint8_t addr[16], const char *text)
 {
@@ -42,9 +33,9 @@ Test(table, an_entry_says_who_is_connected_to_whom)
 
 	kit_count(KIT_BOTH, HOPS);
 	listener = kit_listen("127.0.0.2", 8001);
-	before = now_ns();
+	before = kit_now_ns();
 	p.client = kit_connect_from("127.0.0.3", 0, "127.0.0.2", 8001);
-	after = now_ns();
+	after = kit_now_ns();
 	p.server = kit_accept(listener);
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		bool tracepoint = door == FT_SOURCE_TRACEPOINT;
@@ -118,21 +109,48 @@ Test(table, peers_are_distinct_remote_addresses_of_open_accepted_flows)
 	}
 }
 
+static bool all_closed(unsigned int n)
+{
+	for (unsigned int door = 0; door < FT_NSOURCES; door++)
+		for (unsigned int hop = 0; hop < 2; hop++)
+			if (ft_hop_closed(&kit_read(door)->stats[hop]) < n)
+				return false;
+	return true;
+}
+
 Test(table, a_lifetime_lands_in_the_bucket_of_its_bounds)
 {
+	/* held for about 0, 30, 150 and 1100 ms: <= 10, (10, 100], (100, 1000], (1000, 5000] */
 	static const unsigned int hold_ms[] = {0, 30, 150, 1100};
-	struct kit_pair p[4];
+	uint64_t sure[FT_NLIFETIME] = {0}, maybe[FT_NLIFETIME] = {0}, least = 0, most = 0;
 	int listener;
 
-	/* held for about 0, 30, 150 and 1100 ms: <= 10, (10, 100], (100, 1000], (1000, 5000] */
 	kit_count(KIT_BOTH, HOPS);
 	listener = kit_listen("127.0.0.1", 8001);
-	for (int i = 0; i < 4; i++) {
-		p[i] = kit_pair(listener, "127.0.0.1", 8001);
+	for (unsigned int i = 0, tries = 1; i < 4; tries++) {
+		uint64_t begins = kit_now_ns(), opened, closes, closed;
+		struct kit_pair p = kit_pair(listener, "127.0.0.1", 8001);
+		int low, high;
+
+		opened = kit_now_ns();
 		kit_sleep_ms(hold_ms[i]);
-		kit_close_client_first(p[i]);
+		closes = kit_now_ns();
+		kit_close_client_first(p);
+		while (!all_closed(tries))
+			kit_sleep_ms(1);
+		closed = kit_now_ns();
+		least += closes - opened;
+		most += closed - begins;
+		/* a busy machine may have held it for longer, or so that nobody knows: once more */
+		low = kit_lifetime_bucket(closes - opened);
+		high = kit_lifetime_bucket(closed - begins);
+		if (low == high)
+			sure[low]++;
+		for (int bucket = low; low < high && bucket <= high; bucket++)
+			maybe[bucket]++;
+		i += low == (int)i && high == low;
+		cr_assert_lt(tries, 50, "there is always something else to do here");
 	}
-	kit_settle();
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 		const struct ft_snapshot *s = kit_read(door);
 
@@ -140,12 +158,13 @@ Test(table, a_lifetime_lands_in_the_bucket_of_its_bounds)
 			const struct ft_hop_stats *st = &s->stats[hop];
 
 			for (int i = 0; i < FT_NLIFETIME; i++)
-				cr_assert_eq(st->lifetime[i], i < 4,
-					     "door %u, hop %u, bucket %d: %llu", door, hop, i,
-					     (unsigned long long)st->lifetime[i]);
-			/* 0 + 30 + 150 + 1100 ms, and some scheduling */
-			cr_assert_geq(st->lifetime_sum_ns, 1280000000ULL);
-			cr_assert_leq(st->lifetime_sum_ns, 1780000000ULL);
+				cr_assert(st->lifetime[i] >= sure[i] &&
+						  st->lifetime[i] <= sure[i] + maybe[i],
+					  "door %u, hop %u, bucket %d: %llu", door, hop, i,
+					  (unsigned long long)st->lifetime[i]);
+			/* the kernel's own stamps are in microseconds */
+			cr_assert_geq(st->lifetime_sum_ns, least - 50 * 1000);
+			cr_assert_leq(st->lifetime_sum_ns, most + 50 * 1000);
 		}
 	}
 }
@@ -295,6 +314,7 @@ Test(table, at_twice_its_capacity_every_count_is_exact)
 
 	for (int i = 0; i < PLACES; i++)
 		kit_close_client_first(p[i]);
+	kit_settle(); /* how many had an entry is read before what they come to is awaited */
 	e[0].closed[FT_CLOSED_REMOTE] = e[1].closed[FT_CLOSED_LOCAL] = PLACES;
 	kit_path(&e[0], PLACES, "ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE");
 	kit_path(&e[1], PLACES, "ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE");
