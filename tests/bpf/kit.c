@@ -442,10 +442,11 @@ void kit_expect(const char *hop, const struct kit_hop *e)
 void kit_settle(void)
 {
 	static struct ft_snapshot before[FT_NSOURCES];
-	bool same = false;
+	const int enough = kit_emulated() ? 5 : 1;
 
-	for (int tries = 0; !same && tries < 50; tries++) {
-		same = tries > 0;
+	for (int tries = 0, quiet = 0; quiet < enough && tries < 50 * enough; tries++) {
+		bool same = tries > 0;
+
 		for (unsigned int door = 0; door < FT_NSOURCES; door++) {
 			if (!(loaded & 1U << door))
 				continue;
@@ -454,7 +455,8 @@ void kit_settle(void)
 					sizeof(snap[door].stats));
 			before[door] = snap[door];
 		}
-		if (!same)
+		quiet = same ? quiet + 1 : 0;
+		if (quiet < enough)
 			kit_sleep_ms(100);
 	}
 }

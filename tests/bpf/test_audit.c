@@ -282,7 +282,7 @@ Test(audit, nothing_is_left_in_the_kernel_after_close)
 	for (unsigned int door = 0; door < FT_NSOURCES; door++)
 		ft_probe_close(kit_probe(door));
 	for (unsigned int door = 0; door < FT_NSOURCES; door++) {
-		for (int tries = 0; count_alive(&ids[door]) && tries < 200; tries++)
+		for (int tries = 0; count_alive(&ids[door]) && tries < 1000; tries++)
 			kit_sleep_ms(10); /* freed after a grace period */
 		cr_assert_eq(count_alive(&ids[door]), 0);
 	}

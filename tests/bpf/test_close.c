@@ -234,10 +234,13 @@ Test(closing, a_listener_that_closes_resets_what_waits_in_its_queue)
 {
 	/* 5 connections, none accepted; inet_csk_listen_stop() disconnects each child */
 	struct kit_hop in = {.opened = 5, .closed[FT_CLOSED_RESET] = 5}, out = in;
+	struct kit_hop waiting = {.opened = 5};
 	int listener = start(), client[5];
 
+	kit_path(&waiting, 5, KIT_ACCEPTED);
 	for (int i = 0; i < 5; i++)
 		client[i] = kit_connect("127.0.0.1", PORT);
+	kit_expect("in", &waiting); /* the last ACK may still be on its way */
 	close(listener);
 	for (int i = 0; i < 5; i++)
 		kit_await_end(client[i]);

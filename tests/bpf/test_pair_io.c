@@ -296,7 +296,8 @@ static void a_flow_that_is_reset_ends_though_there_are_bytes_to_read(void)
 	kit_exchange(front, back);
 	kit_send(front.client, 100);
 	kit_send(back.server, 200);
-	kit_settle();
+	kit_await_data(front.server, 100);
+	kit_await_data(back.client, 200);
 	close(back.client); /* something is unread: a reset */
 	kit_reset(front.client);
 	kit_settle();
@@ -315,6 +316,7 @@ static void a_flow_whose_last_bytes_are_never_read_is_removed_and_counted_as_los
 	kit_send(back.server, 200);
 	close(back.server);
 	kit_settle();
+	kit_await_data(back.client, 200);
 	close(back.client);
 	cr_assert_eq(kit_pair_entries(FT_PAIR_MAP_FLOWS), 2);
 	kit_pairs_sweep(); /* it may be just closing */
