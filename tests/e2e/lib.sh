@@ -109,7 +109,7 @@ start() {
 
 stop() { # PID [SIGNAL]; waits for the end
 	kill "-${2:-TERM}" "$1" 2>/dev/null || return 0
-	for _ in {1..100}; do
+	for _ in {1..400}; do
 		kill -0 "$1" 2>/dev/null || break
 		sleep 0.05
 	done

@@ -22,7 +22,7 @@ paired() { # TO FILTER
 	show edges | jq -c ".edges[] | select(.to == \"$1\") | .paired | $2"
 }
 becomes() { # VALUE COMMAND...
-	until_true 8 is "$@"
+	until_true 20 is "$@"
 }
 is() {
 	[ "$("${@:2}")" = "$1" ]
@@ -115,7 +115,7 @@ mkfifo "$W/tunnel"
 exec 8<>"$W/tunnel"
 start_inside "$here/clients" 3 8081 / <"$W/tunnel" >"$W/clients.out" 2>&1
 clients_pid=$PID
-until_true 5 grep -q "open 3" "$W/clients.out" || die "clients connect"
+until_true 20 grep -q "open 3" "$W/clients.out" || die "clients connect"
 holds "three open clients have their pairs" becomes 3 sh -c "'$FT' show pairs --json |
 	jq '[.pairs[].a | select(.hop == \"pool\")] | unique | length'"
 "$FT" show pairs --json >"$W/pairs.json"
@@ -136,7 +136,7 @@ start_inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/8081
 	echo "$line $i"
 	exec sleep 60' >"$W/three.out"
 three_pid=$PID
-until_true 5 grep -qx "app 3" "$W/three.out" || die "three requests are answered"
+until_true 20 grep -qx "app 3" "$W/three.out" || die "three requests are answered"
 exchanges=$("$FT" show flows --hop pool --json |
 	jq -c '[.flows[] | select(.state == "ESTABLISHED").exchanges] | sort')
 unseen=$(($(skipped) - unseen)) # of these four
