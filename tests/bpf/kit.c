@@ -22,7 +22,7 @@
 #include "tcp.h"
 
 #define CGROUP_PREFIX "fantail-test-"
-#define SETTLE_MS     2000
+#define SETTLE_MS     10000
 
 static struct ft_probe probe[FT_NSOURCES] = {FT_PROBE_NONE, FT_PROBE_NONE};
 static struct ft_snapshot snap[FT_NSOURCES];

@@ -95,7 +95,7 @@ void kit_path(struct kit_hop *e, uint64_t n, const char *states);
 
 /*
  * Every loaded door has exactly these counters for this hop - each cell of the matrix, opened,
- * preexisting, closed, failed, one lifetime per close - now or within two seconds (the last
+ * preexisting, closed, failed, one lifetime per close - now or within ten seconds (the last
  * segments of a close may be on their way), and they stay. If both doors are loaded, their
  * lifetimes are in the same buckets.
  */

@@ -13,7 +13,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(audit, .fini = kit_end, .timeout = 30);
+TestSuite(audit, .fini = kit_end, .timeout = 120);
 
 static struct kit_pair p;
 

@@ -17,7 +17,7 @@
 #include "sockops_nobtf.skel.h"
 #include "tracepoint.skel.h"
 
-TestSuite(budget, .fini = kit_end, .timeout = 240);
+TestSuite(budget, .fini = kit_end, .timeout = 600);
 
 static const struct {
 	const char *program;

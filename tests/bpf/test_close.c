@@ -12,7 +12,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(closing, .fini = kit_end, .timeout = 20);
+TestSuite(closing, .fini = kit_end, .timeout = 120);
 
 static int start(void)
 {

@@ -10,7 +10,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(connecting, .fini = kit_end, .timeout = 20);
+TestSuite(connecting, .fini = kit_end, .timeout = 120);
 
 static const struct kit_hop nothing;
 

@@ -17,7 +17,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(family, .fini = kit_end, .timeout = 30);
+TestSuite(family, .fini = kit_end, .timeout = 120);
 
 /* n connections, closed by the client. */
 static void expect_closed(unsigned int n)

@@ -5,7 +5,7 @@
 
 #include "kit_pair.h"
 
-TestSuite(pair, .fini = kit_pairing_end, .timeout = 60);
+TestSuite(pair, .fini = kit_pairing_end, .timeout = 240);
 
 #define MOST 129
 

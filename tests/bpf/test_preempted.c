@@ -15,7 +15,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001-8002\"; }"
 
-TestSuite(preempted, .fini = kit_end, .timeout = 30);
+TestSuite(preempted, .fini = kit_end, .timeout = 120);
 
 static void start(uint32_t max_flows)
 {

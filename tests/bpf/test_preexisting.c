@@ -12,7 +12,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(preexisting, .init = kit_isolate, .fini = kit_end, .timeout = 30);
+TestSuite(preexisting, .init = kit_isolate, .fini = kit_end, .timeout = 120);
 
 Test(preexisting, open_flows_are_active_and_never_opened_whatever_their_state)
 {

@@ -11,7 +11,7 @@
 #include "discover.h"
 #include "kit.h"
 
-TestSuite(realm, .fini = kit_end, .timeout = 30);
+TestSuite(realm, .fini = kit_end, .timeout = 120);
 
 #define MAX_SEEN 64
 

@@ -8,7 +8,7 @@
 
 #include "kit.h"
 
-TestSuite(rules, .fini = kit_end, .timeout = 20);
+TestSuite(rules, .fini = kit_end, .timeout = 120);
 
 /* Flows of this hop, the same at every door that is loaded. */
 static void expect(const char *hop, unsigned int n, const char *begin)

@@ -18,7 +18,7 @@
 /* What the kernel notes in jiffies may be off by one, of 10 ms at most. */
 #define TICK_NS 20000000
 
-TestSuite(scan, .fini = kit_end, .timeout = 30);
+TestSuite(scan, .fini = kit_end, .timeout = 120);
 
 static int listener;
 

@@ -17,7 +17,7 @@
 
 #include "kit.h"
 
-TestSuite(storm, .fini = kit_end, .timeout = 90);
+TestSuite(storm, .fini = kit_end, .timeout = 300);
 
 struct storm {
 	pid_t pid;

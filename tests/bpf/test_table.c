@@ -14,7 +14,7 @@
 	"{ name = \"in\"; accept = \"8001\"; },"                                                   \
 	"{ name = \"out\"; connect = \":8001\"; }"
 
-TestSuite(table, .fini = kit_end, .timeout = 60);
+TestSuite(table, .fini = kit_end, .timeout = 240);
 
 static void expect_address(const uint8_t addr[16], const char *text)
 {

@@ -51,8 +51,8 @@ static void open_and_count(void)
 	kit_count(KIT_BOTH, HOPS);
 }
 
-TestSuite(wire, .init = open_and_count, .fini = kit_end, .timeout = 30);
-TestSuite(wire_before, .init = open_wire, .fini = kit_end, .timeout = 30);
+TestSuite(wire, .init = open_and_count, .fini = kit_end, .timeout = 120);
+TestSuite(wire_before, .init = open_wire, .fini = kit_end, .timeout = 120);
 
 /* The next IPv4 packet, at most wait_ms from now; its length, or 0. */
 static size_t take(void *packet, size_t size, int wait_ms)

@@ -25,7 +25,7 @@ static_guest() {
 	local dir
 	dir=$(kernel_get "$1") || return
 	# not KVM, as in scripts/vmtest
-	timeout --kill-after=10 150 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 1 \
+	timeout --kill-after=10 600 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 1 \
 		-m 512 -display none -nodefaults -no-reboot -serial "file:$3.serial" -monitor none \
 		-kernel "$dir/vmlinuz" -initrd "$2" -append "console=ttyS0 panic=-1 quiet" \
 		</dev/null >"$3.qemu" 2>&1
