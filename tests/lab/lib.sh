@@ -349,6 +349,12 @@ nginx_logged() { # HOST ADDRESS
 		"$W/nginx-$1/access.log"
 }
 
+# The same: those that carried just one request
+nginx_logged_once() { # HOST ADDRESS
+	awk -v address="$2" '$3 == address { n[$1]++ } END { for (i in n) once += n[i] == 1; print once + 0 }' \
+		"$W/nginx-$1/access.log"
+}
+
 requests_logged() { # HOST ADDRESS
 	awk -v address="$2" '$3 == address { n++ } END { print n + 0 }' "$W/nginx-$1/access.log"
 }
