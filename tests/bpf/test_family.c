@@ -145,10 +145,11 @@ Test(family, an_mptcp_connection_is_one_flow_per_subflow)
 
 /* --- network namespaces --- */
 
-/* Ports of this run: with all namespaces in view, other tests' ports are in view too. */
+/* Ports of this run: with all namespaces in view, other tests' ports are in view too, and the
+ * end-to-end cases' begin at 20000. */
 static uint16_t run_port(void)
 {
-	return 20000 + getpid() % 10000;
+	return 21000 + getpid() % 9000;
 }
 
 /* One connection in a namespace of its own, closed by the client. */

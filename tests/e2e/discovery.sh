@@ -67,7 +67,8 @@ equal "fed back it gives the same accept hops" \
 before=$(nginx_accepts web)
 request 8080 300
 settle
-equal "and counts with them" "$(hops '[.hops[] | select(.side == "accept" and .port == "8080")][0].opened')" \
+# another namespace of this machine may have a listener at the same port, and a hop for it
+equal "and counts with them" "$(hops '[.hops[] | select(.side == "accept" and .port == "8080").opened] | add')" \
 	$(($(nginx_accepts web) - before))
 stop "$AGENT"
 
