@@ -40,8 +40,8 @@ struct kit_options {
 	bool preemptible; /* as on a kernel that preempts tracing programs */
 };
 
-/* Step into a new network namespace with lo up. Done by kit_load; earlier for sockets that
- * have to be there first. Idempotent. */
+/* Step into a new network namespace with lo up, where ACKs are not delayed. Done by kit_load;
+ * earlier for sockets that have to be there first. Idempotent. */
 void kit_isolate(void);
 /* Step into a private cgroup2 directory. As above. */
 void kit_enter_cgroup(void);
