@@ -16,6 +16,8 @@
 #include "term.h"
 #include "view.h"
 
+#define BEYOND_THE_END 10000 /* rows */
+
 struct screen {
 	struct ft_screen s;
 	struct ft_frame frame;
@@ -28,6 +30,7 @@ static void draw(struct screen *c)
 	ft_term_size(&c->s.width, &c->s.height);
 	c->s.paused_seconds = c->s.paused ? (ft_clock_ns(CLOCK_MONOTONIC) - c->paused_ns) / 1e9 : 0;
 	ft_view_frame(c->shown, &c->s, &c->frame);
+	c->s.scroll = c->frame.scroll; /* keys beyond the end have no effect */
 	ft_term_draw(&c->frame);
 }
 
@@ -59,6 +62,7 @@ static bool key(struct screen *c, enum ft_key k)
 		if (!c->s.help)
 			return false;
 		c->s.help = false;
+		c->s.scroll = 0;
 		break;
 	case FT_KEY_PAUSE:
 		c->s.paused = !c->s.paused;
@@ -94,6 +98,9 @@ static bool key(struct screen *c, enum ft_key k)
 		break;
 	case FT_KEY_HOME:
 		c->s.scroll = 0;
+		break;
+	case FT_KEY_END:
+		c->s.scroll = BEYOND_THE_END;
 		break;
 	default:
 		break;

@@ -54,6 +54,7 @@ struct ft_screen {
 };
 struct ft_frame {
 	int nlines;
+	int scroll; /* first row shown: what was asked for, if there are so many rows */
 	struct ft_line line[256];
 };
 /* Never more lines than height, never wider than width; fits any size down to 1x1. */

@@ -264,6 +264,7 @@ static void main_screen(struct ft_canvas *c)
 	losses = loss_reasons(c->r) < body / 3 ? loss_reasons(c->r) : body / 3;
 	message = c->s->message && body - losses > 2;
 	shown = table(c, body - losses - message, &first);
+	c->frame->scroll = first;
 	blank_until(c, c->height - 1 - losses - message);
 	loss_lines(c, losses);
 	if (message) {
@@ -309,7 +310,7 @@ static void help_screen(struct ft_canvas *c)
 	if (lines < 0)
 		return;
 	shown = lines < total ? lines : total;
-	first = clamp_scroll(c->s->scroll, shown, total);
+	first = c->frame->scroll = clamp_scroll(c->s->scroll, shown, total);
 	for (int i = 0; i < shown; i++)
 		help_line(c, first + i);
 	blank_until(c, c->height - 1);
@@ -329,6 +330,7 @@ void ft_view_frame(const struct ft_report *r, const struct ft_screen *s, struct 
 	};
 
 	ret->nlines = 0;
+	ret->scroll = s->scroll; /* where nothing of it is drawn */
 	if (c.width < 1 || c.height < 1)
 		return;
 	if (s->help)

@@ -72,6 +72,16 @@ twelve() {
 until_true 10 twelve
 holds "live: fits a smaller terminal" sees 'HOP'
 equal "live: 12 lines" "$(screen | wc -l)" 12
+tmux -L "$server" resize-window -x 80 -y 6
+holds "live: what has no room can be scrolled to" sees 'hops 1-[1-4] of 5'
+type_in End
+holds "live: end goes to the last hop" sees 'hops [2-5]-5 of 5'
+type_in PPage
+holds "live: and a page up comes back" sees 'hops 1-[1-4] of 5'
+type_in NPage NPage NPage
+holds "live: there is no further than the last" sees 'hops [2-5]-5 of 5'
+type_in PPage
+holds "live: so that one page up is enough there, too" sees 'hops 1-[1-4] of 5'
 tmux -L "$server" resize-window -x 100 -y 30
 type_in q
 holds "live: q ends it with status 0" sees 'status=0'

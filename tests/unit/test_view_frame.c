@@ -375,9 +375,15 @@ Test(view_frame, more_hops_than_rows_are_scrolled)
 	s.scroll = 1000000;
 	draw(&s);
 	cr_expect(strstr(frame.line[7].text, "hops 61-64 of 64"), "no further than the last");
+	cr_expect_eq(frame.scroll, 60, "and from there the next key goes on");
 	s.scroll = -5;
 	draw(&s);
 	cr_expect(strstr(frame.line[7].text, "hops 1-4 of 64"));
+	cr_expect_eq(frame.scroll, 0);
+	s = screen_of(80, 1);
+	s.scroll = 10;
+	draw(&s);
+	cr_expect_eq(frame.scroll, 10, "a terminal too small for hops forgets nothing");
 }
 
 Test(view_frame, columns_leave_from_the_right_and_whole)
