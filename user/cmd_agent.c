@@ -273,10 +273,16 @@ static int lock(int *ret_lock)
 		       "another agent is running (pid %d). One per host is enough; stop it "
 		       "first: kill %d",
 		       pid, pid);
-	else
+	else if (err == -EACCES || err == -EPERM)
 		ft_log(FT_LOG_ERROR, "cannot lock %s: %s. Run as root: sudo fantail agent",
 		       FT_LOCK_FILE, strerror(-err));
-	return err == -EBUSY ? FT_EXIT_UNAVAILABLE : FT_EXIT_PERMISSION;
+	else
+		ft_log(FT_LOG_ERROR,
+		       "cannot lock %s: %s. Make /run writable (containers: --tmpfs /run)",
+		       FT_LOCK_FILE, strerror(-err));
+	if (err == -EBUSY)
+		return FT_EXIT_UNAVAILABLE;
+	return err == -EACCES || err == -EPERM ? FT_EXIT_PERMISSION : FT_EXIT_CANNOT_WRITE;
 }
 
 int ft_cmd_agent(const struct ft_options *o)

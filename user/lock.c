@@ -52,12 +52,13 @@ static bool is_current(int fd)
  * just removing it. */
 static int try_to_lock(int *ret_pid)
 {
-	int made = mkdir(FT_LOCK_DIR, 0755); /* usually it is there; open() tells what is wrong */
+	int made = mkdir(FT_LOCK_DIR, 0755) ? -errno : 0; /* usually it is there */
 	int fd = open(FT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), busy = 1;
 
-	(void)made;
+	if (fd < 0 && errno == ENOENT)
+		return made && made != -EEXIST ? made : -EAGAIN;
 	if (fd < 0)
-		return errno == ENOENT && !access("/run", F_OK) ? -EAGAIN : -errno;
+		return -errno;
 	/* A viewer that looks whether we run holds it for a moment. */
 	for (int i = 0; i < 5 && (busy = flock(fd, LOCK_EX | LOCK_NB)); i++)
 		usleep(20000);

@@ -198,6 +198,12 @@ counted() {
 holds "no bpffs: it counts all the same" until_true 10 counted
 stop "$unpinned"
 
+# --- /run cannot be written: nobody else has the lock ---
+# shellcheck disable=SC2016 # the inner shell's $@
+fails 73 "read-only /run" 'cannot lock /run/fantail/lock: Read-only file system\. ' \
+	unshare --mount sh -c 'mount -t tmpfs -o ro none /run && exec "$@"' sh \
+	"$FT" agent -c "$conf" --netns "$NS" --textfile "" --for 1s
+
 # --- a second agent ---
 agent -c "$conf" --netns "$NS"
 "$FT" agent -c "$conf" --netns "$NS" --textfile "$W/second.prom" --for 1s >"$W/out" 2>&1
