@@ -111,7 +111,7 @@ static enum status check_namespaces(const struct ft_options *o, struct result *r
 
 	ft_netns_close(&ns);
 	if (err) {
-		SAY(r, "cannot open network namespace %s: %s", w.netns, strerror(-err));
+		SAY(r, "cannot open network namespace %s: %s", w.netns, ft_netns_error(err));
 		REMEDY(r, "name one that is there: /run/netns/NAME, or /proc/PID/ns/net");
 		r->code = FT_EXIT_CONFIG;
 		return CHECK_FAIL;

@@ -227,7 +227,7 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	if (err) {
 		ft_log(FT_LOG_ERROR, "cannot open network namespace %s: %s",
 		       c->config.netns == FT_NETNS_PATH ? c->config.netns_path : "of this process",
-		       strerror(-err));
+		       ft_netns_error(err));
 		code = FT_EXIT_CONFIG;
 	} else {
 		code = start(c, pins);

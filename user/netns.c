@@ -5,14 +5,30 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "netns.h"
+
+/* The name of a namespace that is gone, or was mounted where we do not see it, is a plain file. */
+static int open_namespace(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
 
 static int add(struct ft_netns *ns, const char *path)
 {
@@ -26,9 +42,9 @@ static int add(struct ft_netns *ns, const char *path)
 	for (size_t i = 0; i < ns->n; i++)
 		if (ns->inode[i] == (uint32_t)st.st_ino)
 			return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open_namespace(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	fds = realloc(ns->fd, (ns->n + 1) * sizeof(*fds));
 	if (fds)
 		ns->fd = fds;
@@ -75,6 +91,11 @@ int ft_netns_path(const char *path, struct ft_netns *ret)
 {
 	*ret = (struct ft_netns){0};
 	return add(ret, path);
+}
+
+const char *ft_netns_error(int err)
+{
+	return err == -EINVAL ? "it is not a network namespace" : strerror(-err);
 }
 
 int ft_netns_all(struct ft_netns *ret)

@@ -16,8 +16,9 @@ struct ft_netns {
 int ft_netns_all(struct ft_netns *ret);
 /* Only this process's. */
 int ft_netns_own(struct ft_netns *ret);
-/* Only the one that `path` (/run/netns/NAME, /proc/PID/ns/net) is. */
+/* Only the one that `path` (/run/netns/NAME, /proc/PID/ns/net) is; -EINVAL: it is none. */
 int ft_netns_path(const char *path, struct ft_netns *ret);
+const char *ft_netns_error(int err);
 void ft_netns_close(struct ft_netns *ns);
 
 /* Run fn(ctx) inside namespace fd and come back. -errno of the step, or fn's value. */

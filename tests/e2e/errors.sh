@@ -90,6 +90,15 @@ fails 78 "no such network namespace" "error: cannot open network namespace $W/no
 	"$FT" agent -c "$conf" --netns "$W/nons" --textfile ''
 fails 78 "check looks at it, too" "fail  namespaces: cannot open network namespace $W/nons" \
 	"$FT" check -c "$conf" --netns "$W/nons"
+fails 78 "no network namespace" "cannot open network namespace $conf: it is not a network namespace" \
+	"$FT" agent -c "$conf" --netns "$conf" --textfile ''
+fails 78 "check knows it, too" "fail  namespaces: .* $conf: it is not a network namespace" \
+	"$FT" check -c "$conf" --netns "$conf"
+mkdir /run/netns # this /run is ours, see alone
+touch /run/netns/gone
+fails 0 "a name that is left of one which is gone" 'counting 2 hops' \
+	"$FT" agent -c "$conf" --textfile '' --for 300ms
+rm -r /run/netns
 fails 73 "textfile directory missing" "$W/nowhere" \
 	"$FT" agent -c "$conf" --textfile "$W/nowhere/f.prom" --for 1s
 fails 69 "show without agent" 'fantail agent' "$FT" show hops

@@ -126,6 +126,12 @@ int ft_netns_path(const char *path, struct ft_netns *ret)
 	return ft_netns_own(ret);
 }
 
+const char *ft_netns_error(int err)
+{
+	(void)err;
+	return "";
+}
+
 void ft_netns_close(struct ft_netns *ns)
 {
 	free(ns->fd);
