@@ -19,6 +19,19 @@
 #include "show_pairs.h"
 #include "view.h"
 
+static void say_no_agent(const char *pins)
+{
+	int pid = ft_lock_holder();
+
+	if (pid > 0)
+		ft_log(FT_LOG_ERROR,
+		       "the agent (pid %d) has no counters in %s: it does not count yet, pins "
+		       "them elsewhere (--pins DIR), or cannot pin them",
+		       pid, pins);
+	else
+		ft_log(FT_LOG_ERROR, "no agent is running here. Start one: sudo fantail agent");
+}
+
 int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet)
 {
 	const char *pins = o->pins ? o->pins : FT_DEFAULT_PINS;
@@ -42,7 +55,7 @@ int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet
 		return FT_EXIT_PERMISSION;
 	}
 	if (!quiet)
-		ft_log(FT_LOG_ERROR, "no agent is running here. Start one: sudo fantail agent");
+		say_no_agent(pins);
 	return FT_EXIT_UNAVAILABLE;
 }
 

@@ -205,6 +205,8 @@ counted() {
 	grep -q '^fantail_flows_opened_total{hop="srv",side="accept"} 1000$' "$PROM"
 }
 holds "no bpffs: it counts all the same" until_true 10 counted
+fails 69 "no bpffs: show does not take the agent for none" "agent .pid $unpinned. has no counters in" \
+	"$FT" show hops
 stop "$unpinned"
 
 # --- /run cannot be written: nobody else has the lock ---
