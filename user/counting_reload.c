@@ -52,22 +52,19 @@ int ft_counting_find_hops(struct ft_counting *c)
 	return err > 0 ? ft_counting_discover_all(c) : err;
 }
 
+static void say_kept(const char *key, bool same)
+{
+	if (!same)
+		ft_log(FT_LOG_WARN, "%s takes effect when the agent is stopped and started", key);
+}
+
 /* What the programs and maps were made for stays as it is. */
 static void keep_what_is_made(const struct ft_config *now, struct ft_config *new)
 {
-	const char *key = NULL;
-	bool same_group = !new->cgroup[0] || !strcmp(now->cgroup, new->cgroup);
-
-	if (now->source != new->source && (now->source_set || new->source_set))
-		key = "source";
-	else if (!same_group)
-		key = "cgroup";
-	else if (now->max_flows != new->max_flows)
-		key = "max_flows";
-	else if (now->netns != new->netns || strcmp(now->netns_path, new->netns_path))
-		key = "netns";
-	if (key)
-		ft_log(FT_LOG_WARN, "%s takes effect when the agent is stopped and started", key);
+	say_kept("source", now->source == new->source || !(now->source_set || new->source_set));
+	say_kept("cgroup", !new->cgroup[0] || !strcmp(now->cgroup, new->cgroup));
+	say_kept("max_flows", now->max_flows == new->max_flows);
+	say_kept("netns", now->netns == new->netns && !strcmp(now->netns_path, new->netns_path));
 	new->source = now->source;
 	new->source_set = now->source_set;
 	memcpy(new->cgroup, now->cgroup, sizeof(new->cgroup));

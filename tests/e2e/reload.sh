@@ -117,9 +117,10 @@ config "$many$srv, $cli"
 reload
 says "more hops than there are places, with those that are there" "$W/agent.log" 'no places are left'
 equal "are none of them taken" "$(names)" "cli old srv"
-config "$srv, $cli, $old" 'max_flows = 4096;'
+config "$srv, $cli, $old" 'max_flows = 4096; source = "sockops";'
 reload
 says "what cannot change is said" "$W/agent.log" 'max_flows takes effect when'
+says "of each key" "$W/agent.log" 'source takes effect when'
 config "$srv, $cli, $old" "textfile = \"$W/nowhere/f.prom\";"
 : >"$W/agent.log"
 
