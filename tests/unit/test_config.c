@@ -227,6 +227,21 @@ Test(config, durations)
 	}
 }
 
+/* As from libconfig 1.7 on, whichever we are linked with. */
+Test(config, a_comma_after_the_last_does_no_harm)
+{
+	struct ft_config c =
+		read_config("hops = (\n"
+			    "  { name = \"a\"; accept = (\"80\", \"81\",); },\n"
+			    "  { name = \"b\"; accept = \"82\"; }, # the last, for now\n"
+			    "  /* { name = \"c\"; accept = \"83\"; } */ // )\n"
+			    ");\n");
+
+	cr_assert_eq(c.nhops, 2);
+	cr_assert_eq(c.hop[0].nendpoints, 2);
+	cr_assert_str_eq(c.hop[1].name, "b");
+}
+
 /* text -> the errors, word for word */
 static const struct {
 	const char *text, *errors;
@@ -238,6 +253,8 @@ static const struct {
 	{"pairs = true;\n/* open", "f:2: the comment that starts here is never closed\n"},
 	{"\ntextfile = \"x;\n", "f:2: the string that starts here is never closed\n"},
 	{"textfile = \"\\", "f:1: the string that starts here is never closed\n"},
+	{"hops = ( { name = \"a\"; accept = \"80\"; } # one\n\t{ name = \"b\"; } );",
+	 "f:2: a comma is missing before this \"{\"\n"},
 	{"\n@include \"/etc/passwd\"\n", "f:2: @include is not supported\n"},
 	/* 2048 modulo 2^32, and modulo 2^64 */
 	{"max_flows = 4294969344;",
