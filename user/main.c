@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* fantail: counts TCP connections per hop in the kernel, and says how many backend flows each
  * client connection costs. This file only dispatches. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "buf.h"
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 		return FT_EXIT_USAGE;
 	}
 	ft_log_set_verbosity(o.verbosity);
+	signal(SIGXFSZ, SIG_IGN); /* a file's limit is a failed write, like a full disk */
 	if (o.help)
 		return flushed(
 			help(o.command == FT_CMD_TOP && argc < 3 ? FT_NCOMMANDS : o.command));

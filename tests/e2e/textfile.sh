@@ -107,3 +107,10 @@ equal "and were said once" "$(grep -c "cannot write $PROM" "$W/agent.log")" 1
 release
 stop "$AGENT"
 holds "a clean stop removes the file" test ! -e "$PROM"
+
+# the limit of a file's size is no reason to die, either
+# shellcheck disable=SC2016 # the inner shell's $@
+bash -c 'ulimit -f 1 && exec "$@"' sh "$FT" agent -c "$W/fantail.conf" --netns "$NS" \
+	--textfile "$PROM" --for 1s >"$W/limited" 2>&1 </dev/null
+equal "with a limit for files the agent goes on: exit status" $? 0
+says "and says so" "$W/limited" 'cannot write .*: File too large; counting goes on'
