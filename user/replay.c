@@ -51,7 +51,8 @@ int ft_replay_open(struct ft_replay *r, const char *path, bool to_end)
 	}
 	if (next_line(r)) {
 		if (!r->line)
-			ft_log(FT_LOG_ERROR, "%s: the recording is empty", path);
+			ft_log(FT_LOG_ERROR, "%s: %s", path,
+			       ferror(r->file) ? strerror(errno) : "the recording is empty");
 		ft_replay_close(r);
 		return FT_EXIT_CONFIG;
 	}

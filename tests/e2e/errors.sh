@@ -85,6 +85,8 @@ fails 78 "both are configured" 'both.conf: cgroup takes source sockops, and sour
 	"$FT" record -c "$W/both.conf" "$W/recording"
 holds "and no recording is begun" test ! -e "$W/recording"
 
+fails 78 "a recording that is a directory" 'dir.conf: Is a directory' "$FT" top --replay "$W/dir.conf"
+
 # --- what is not there ---
 fails 78 "no such network namespace" "error: cannot open network namespace $W/nons" \
 	"$FT" agent -c "$conf" --netns "$W/nons" --textfile ''
