@@ -22,6 +22,7 @@
 #include "log.h"
 #include "netns.h"
 #include "probe.h"
+#include "sink.h"
 
 static bool wants_sockops(const struct ft_options *o)
 {
@@ -298,7 +299,11 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 		slash = strrchr(dir, '/');
 		if (slash)
 			*slash = 0;
-		if (slash && access(dir, W_OK)) {
+		if (ft_sink_may_replace(c->textfile)) {
+			SAY(r, "%s is there, and no regular file", c->textfile);
+			REMEDY(r, "name another: --textfile FILE; or \"\", to write none");
+			status = CHECK_FAIL;
+		} else if (slash && access(dir, W_OK)) {
 			SAY(r, "cannot write to %s: %s", dir, strerror(errno));
 			REMEDY(r, "install prometheus-node-exporter, or name another: --textfile "
 				  "FILE");

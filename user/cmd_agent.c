@@ -77,6 +77,13 @@ static int check_textfile(const char *path)
 	char dir[256];
 	char *slash;
 
+	if (ft_sink_may_replace(path)) {
+		ft_log(FT_LOG_ERROR,
+		       "cannot write %s: it is there, and no regular file. To write none: "
+		       "--textfile \"\"",
+		       path);
+		return FT_EXIT_CANNOT_WRITE;
+	}
 	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
 	if (!slash)

@@ -61,6 +61,15 @@ static int write_new(const char *tmp, const char *data, size_t len)
 	return close(closing) ? -errno : 0; /* NFS and quotas report a full disk here */
 }
 
+int ft_sink_may_replace(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) || S_ISREG(st.st_mode))
+		return 0; /* whatever else is wrong, writing will tell */
+	return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
+}
+
 int ft_sink_write(const char *path, const char *data, size_t len)
 {
 	_free_ char *tmp = temporary_of(path);
@@ -68,6 +77,9 @@ int ft_sink_write(const char *path, const char *data, size_t len)
 
 	if (!tmp)
 		return -ENOMEM;
+	rc = ft_sink_may_replace(path);
+	if (rc)
+		return rc;
 	rc = write_new(tmp, data, len);
 	if (!rc && rename(tmp, path))
 		rc = -errno;
@@ -79,9 +91,13 @@ int ft_sink_write(const char *path, const char *data, size_t len)
 int ft_sink_remove(const char *path)
 {
 	_free_ char *tmp = temporary_of(path);
+	int rc;
 
 	if (!tmp)
 		return -ENOMEM;
 	unlink(tmp);
-	return unlink(path) && errno != ENOENT ? -errno : 0;
+	rc = ft_sink_may_replace(path);
+	if (!rc && unlink(path) && errno != ENOENT)
+		rc = -errno;
+	return rc;
 }

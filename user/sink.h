@@ -6,6 +6,12 @@
 #include <stddef.h>
 
 /*
+ * Whether the file may be replaced, and removed again: it is a regular one, or not there. A device,
+ * a pipe, a socket and a symbolic link (/dev/stdout) are somebody else's: -EEXIST. -EISDIR.
+ */
+int ft_sink_may_replace(const char *path);
+
+/*
  * Replace `path` by these bytes, mode 0644 whatever the umask. A reader finds the old file or
  * the new one, never a part. The temporary is ".NAME.tmp" in the same directory (it must not
  * end in .prom: node_exporter reads those); one that was left behind is replaced. One writer
@@ -13,7 +19,7 @@
  */
 int ft_sink_write(const char *path, const char *data, size_t len);
 
-/* Remove the file and a temporary left behind. 0, also if there was none, or -errno. */
+/* Remove the file and a temporary left behind. 0, also if there was none, or -errno, as above. */
 int ft_sink_remove(const char *path);
 
 #endif

@@ -103,6 +103,12 @@ fails 0 "a name that is left of one which is gone" 'counting 2 hops' \
 rm -r /run/netns
 fails 73 "textfile directory missing" "$W/nowhere" \
 	"$FT" agent -c "$conf" --textfile "$W/nowhere/f.prom" --for 1s
+mkfifo "$W/pipe" # /dev/null would be gone now, if this did not hold
+fails 73 "a textfile that is no file" 'pipe: it is there, and no regular file' \
+	"$FT" agent -c "$conf" --textfile "$W/pipe" --for 1s
+fails 73 "check knows it, too" 'fail  textfile: .*pipe is there, and no regular file' \
+	"$FT" check -c "$conf" --textfile "$W/pipe"
+holds "and it is still there" test -p "$W/pipe"
 fails 69 "show without agent" 'fantail agent' "$FT" show hops
 fails 69 "no such cgroup" "$W/nocgroup" \
 	"$FT" agent -c "$conf" --textfile "$PROM" --source sockops --cgroup "$W/nocgroup" --for 1s

@@ -196,6 +196,30 @@ Test(sink, a_hard_link_in_place_of_the_temporary_is_not_written_through)
 	cr_expect_str_eq(text, "precious\n");
 }
 
+/* "/dev/null" is what many write for "nowhere", and /dev/stdout is a link. */
+Test(sink, what_is_no_regular_file_is_neither_replaced_nor_removed)
+{
+	char victim[128], text[64];
+	struct stat st;
+
+	snprintf(victim, sizeof(victim), "%s/victim", dir);
+	cr_assert_eq(ft_sink_write(victim, "precious\n", 9), 0);
+	cr_assert_eq(symlink(victim, path), 0);
+	cr_expect_eq(write_text("a 1\n"), -EEXIST);
+	cr_expect_eq(ft_sink_remove(path), -EEXIST);
+	cr_expect_eq(lstat(path, &st), 0);
+	cr_expect(S_ISLNK(st.st_mode));
+	slurp(victim, text, sizeof(text));
+	cr_expect_str_eq(text, "precious\n");
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(mkfifo(path, 0644), 0);
+	cr_expect_eq(write_text("a 1\n"), -EEXIST);
+	cr_expect_eq(ft_sink_remove(path), -EEXIST);
+	cr_expect_eq(lstat(path, &st), 0);
+	cr_expect(S_ISFIFO(st.st_mode));
+	cr_expect_eq(entries(), 2); /* victim and the pipe: no temporary */
+}
+
 Test(sink, nothing_is_left_behind_when_the_rename_fails)
 {
 	cr_assert_eq(mkdir(path, 0755), 0); /* a directory stands where the file should go */
