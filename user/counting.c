@@ -159,15 +159,27 @@ static void pin(struct ft_counting *c, const char *pins)
 		       pins, strerror(-err));
 }
 
+/* Listeners that are older have no owner in source sockops: it has no scan to find them. */
 static void warn_of_processes(const struct ft_counting *c)
 {
-	for (unsigned int i = 0; !c->probe.owner && i < c->config.nhops; i++)
-		if (c->config.hop[i].process[0] && !c->config.hop[i].discovered)
+	for (unsigned int i = 0; i < c->config.nhops; i++) {
+		const struct ft_config_hop *h = &c->config.hop[i];
+
+		if (!h->process[0] || h->discovered)
+			continue;
+		if (!c->probe.owner)
 			ft_log(FT_LOG_WARN,
 			       "hop \"%s\" names a process, which this kernel does not show to "
 			       "sockops "
 			       "programs: it will count nothing",
-			       c->config.hop[i].name);
+			       h->name);
+		else if (c->probe.meta.source == FT_SOURCE_SOCKOPS && h->side == FT_ACCEPT)
+			ft_log(FT_LOG_WARN,
+			       "hop \"%s\" names a process, which source sockops does not know of "
+			       "listeners that were there before: it will count nothing until "
+			       "they are restarted. Leave out the process",
+			       h->name);
+	}
 }
 
 static int begin(struct ft_counting *c)

@@ -47,6 +47,7 @@ storm() { # WHAT: inside and outside at once, then compare
 make_netns
 agent -c "$W/fantail.conf" --source sockops --cgroup "$group"
 equal "the source is named" "$(hops .source)" sockops
+equal "there is nothing to warn of" "$(grep -c 'names a process' "$W/agent.log")" 0
 storm sockops
 stop "$AGENT"
 holds "a clean stop removes the pins" test ! -e "$PINS"
@@ -55,6 +56,10 @@ holds "a clean stop removes the pins" test ! -e "$PINS"
 	--for 1s >"$W/out" 2>&1
 equal "a directory that is no cgroup: exit status" $? 69
 says "a directory that is no cgroup is named" "$W/out" "$W.*cgroup"
+
+echo 'hops = ( { name = "of"; accept = "20000"; process = "x"; } );' >"$W/process.conf"
+"$FT" agent -c "$W/process.conf" --source sockops --textfile '' --for 300ms >"$W/out" 2>&1
+says "who listened before is not known: it is said" "$W/out" 'warning: hop "of" names a process.*before'
 
 # no BTF: a private mount namespace where the file is not there
 cat >"$W/without_btf" <<'TEXT'
