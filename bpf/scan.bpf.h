@@ -204,12 +204,14 @@ struct {
 	__type(value, __u32);
 } ft_walked SEC(".maps");
 
-/* Where the walk could not go, the table is all that is known. */
-static __always_inline void believe(const struct ft_flow *f)
+/* Where the walk could not go, the table is all that is known. Stamped, or after 256 walks it would
+ * look as if it had been met. */
+static __always_inline void believe(struct ft_flow *f)
 {
 	struct ft_hop_scan *s = f->flags & FT_FLOW_OPEN ? scan_of(f->hop) : NULL;
 	struct ft_hop_scan *all = scan_of(FT_MAX_HOPS);
 
+	f->audit = control.audit;
 	if (!s || !all)
 		return;
 	s->flows++;

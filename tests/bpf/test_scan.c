@@ -412,3 +412,13 @@ Test(scan, where_it_could_not_walk_it_believes_the_table)
 	cr_assert_eq(kit_found(OUT).flows, 1);
 	cr_assert_eq(kit_found(FT_MAX_HOPS).flows, 0);
 }
+
+Test(scan, where_it_could_not_walk_it_believes_flows_of_any_age)
+{
+	count();
+	pair();
+	for (int walk = 0; walk < 300; walk++) { /* an entry's stamp comes round after 256 */
+		kit_scan_nothing();
+		cr_assert_eq(kit_found(IN).flows, 1, "walk %d", walk);
+	}
+}
