@@ -124,10 +124,12 @@ static __always_inline void fill_flow(const struct event *ev, const struct tcp_s
 
 	known = bpf_map_lookup_elem(&ft_flows, &key);
 	open = known && known->state != FT_CLOSE;
-	if (open && !is_retired(known->hop)) {
+	if (open && (state == FT_SYN_RECV || !is_retired(known->hop))) {
 		meet(tp, known, state);
 		return;
 	}
+	if (state == FT_SYN_RECV) /* a child: its 3 -> 1 is still to come */
+		return;
 	common_tuple(&ev->sk->__sk_common, ev->netns, &f);
 	if (state == FT_SYN_SENT || !ev_listener(ev, &f, comm))
 		f.flags = FT_FLOW_CONNECT;
@@ -189,7 +191,7 @@ int ft_walk(struct bpf_iter__tcp *ctx)
 	if (state == FT_LISTEN) {
 		fill_listener(&ev);
 		scan_listener(&ev, tp);
-	} else if (state != FT_CLOSE && state != FT_SYN_RECV) { /* its 3 -> 1 is still to come */
+	} else if (state != FT_CLOSE) {
 		fill_flow(&ev, tp, state);
 	}
 	return 0;

@@ -306,6 +306,35 @@ Test(wire, a_simultaneous_open_is_two_connecting_flows)
 	close(b);
 }
 
+/* The next packet arrives, and whatever answers it does not. */
+static void carry_one(void)
+{
+	char packet[2048];
+	struct iphdr *ip = (struct iphdr *)packet;
+	size_t n = take(packet, sizeof(packet), 1000);
+	__be32 from = ip->saddr;
+
+	cr_assert_gt(n, 0, "no packet came");
+	ip->saddr = ip->daddr;
+	ip->daddr = from;
+	cr_assert_eq(write(wire, packet, n), (ssize_t)n);
+}
+
+Test(wire, a_simultaneous_open_that_takes_long_is_no_missed_close)
+{
+	struct kit_hop e[2] = {nothing, {.opened = 2}};
+
+	cr_assert_geq(kit_connect_begin(HERE, 8001, THERE, 8002), 0);
+	cr_assert_geq(kit_connect_begin(HERE, 8002, THERE, 8001), 0);
+	carry_one();
+	carry_one(); /* both have the other's SYN, and neither an answer */
+	kit_audit(NULL);
+	kit_path(&e[1], 2, "CLOSE SYN_SENT SYN_RECV");
+	carry();
+	kit_path(&e[1], 2, "SYN_RECV ESTABLISHED");
+	kit_expect_all(e, 2);
+}
+
 Test(wire, a_flow_whose_peer_is_silent_ends_for_another_reason)
 {
 	struct kit_hop e[2] = {{.opened = 1}, {.opened = 1, .closed[FT_CLOSED_OTHER] = 1}};
