@@ -153,7 +153,7 @@ static __always_inline void begin_connect(const struct event *ev)
 	count_transition(ev, s, FT_CLOSE, FT_SYN_SENT);
 }
 
-/* A flow that becomes ESTABLISHED and has no entry of its own yet: every accepted one, and
+/* A flow that opens (see opens()) and has no entry of its own yet: every accepted one, and
  * connects that began before counting did or found no place. */
 static __always_inline void open_unknown(const struct event *ev, struct ft_flow *known)
 {
@@ -182,13 +182,19 @@ static __always_inline void open_unknown(const struct event *ev, struct ft_flow 
 	else if (!overflow)
 		count_transition(ev, s, FT_UNSEEN, ev->old);
 	f.path = ev->old;
-	enter_state(&f, FT_ESTABLISHED);
-	count_transition(ev, s, ev->old, FT_ESTABLISHED);
+	enter_state(&f, ev->new);
+	count_transition(ev, s, ev->old, ev->new);
 	add(ev, &s->opened, 1);
 	remember(ev, &f, known);
 }
 
-/* SYN_SENT or SYN_RECV -> ESTABLISHED. */
+/* SYN_SENT or SYN_RECV -> ESTABLISHED. Or, with TCP Fast Open, SYN_RECV -> FIN_WAIT1: the process
+ * had the request with the SYN, and has answered and closed before the handshake was over. */
+static __always_inline bool opens(const struct event *ev)
+{
+	return ev->new == FT_ESTABLISHED || (ev->old == FT_SYN_RECV && ev->new != FT_CLOSE);
+}
+
 static __always_inline void establish(const struct event *ev)
 {
 	struct ft_flow *f = bpf_map_lookup_elem(&ft_flows, &ev->key);
@@ -203,6 +209,11 @@ static __always_inline void establish(const struct event *ev)
 		return;
 	if (unlikely(f->state != ev->old))
 		catch_up(ev, s, f, ev->old);
+	if (unlikely(ev->new != FT_ESTABLISHED)) { /* a simultaneous open that is given up */
+		enter_state(f, ev->new);
+		count_transition(ev, s, ev->old, ev->new);
+		return;
+	}
 	ev_tuple(ev, f); /* the local port is known now */
 	f->flags |= FT_FLOW_OPEN;
 	f->opened_ns = ev_segment(ev);
@@ -353,7 +364,7 @@ static __always_inline void transit(const struct event *ev)
 {
 	if (ev->new == FT_CLOSE)
 		end(ev);
-	else if (ev->new == FT_ESTABLISHED)
+	else if (opens(ev))
 		establish(ev);
 	else if (ev->new == FT_SYN_SENT)
 		begin_connect(ev);

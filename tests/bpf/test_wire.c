@@ -369,6 +369,38 @@ Test(wire, a_fin_that_nobody_answers_is_a_local_close_when_it_times_out)
 	kit_expect_all(e, 2);
 }
 
+/* The request comes with the SYN, and is answered before the handshake is over. */
+Test(wire, a_server_that_answers_a_fast_open_at_once_and_closes_has_a_flow)
+{
+	struct kit_hop e[2] = {{.opened = 1, .closed[FT_CLOSED_LOCAL] = 1},
+			       {.opened = 1, .closed[FT_CLOSED_REMOTE] = 1}};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(8001)};
+	int listener, client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int server;
+	char request[8];
+
+	/* both ends, and without a cookie */
+	cr_assert_eq(kit_run("echo 0x607 >/proc/sys/net/ipv4/tcp_fastopen", NULL, 0), 0);
+	listener = kit_listen(HERE, 8001);
+	set(listener, TCP_FASTOPEN, 5);
+	to.sin_addr.s_addr = inet_addr(THERE);
+	cr_assert_eq(sendto(client, "request", 7, MSG_FASTOPEN, (void *)&to, sizeof(to)), 7, "%m");
+	carry_one();
+	server = kit_accept(listener);
+	cr_assert_eq(read(server, request, sizeof(request)), 7);
+	close(server);
+	kit_path(&e[0], 1, "LISTEN SYN_RECV FIN_WAIT1");
+	kit_expect("in", &(struct kit_hop){.opened = 1,
+					   .transition[FT_LISTEN][FT_SYN_RECV] = 1,
+					   .transition[FT_SYN_RECV][FT_FIN_WAIT1] = 1});
+	carry();
+	close(client);
+	carry();
+	kit_path(&e[0], 1, "FIN_WAIT1 FIN_WAIT2 CLOSE");
+	kit_path(&e[1], 1, KIT_CONNECTED "CLOSE_WAIT LAST_ACK CLOSE");
+	kit_expect_all(e, 2);
+}
+
 /* --- what was under way when counting began --- */
 
 Test(wire_before, a_connect_under_way_at_the_start_opens_later)
