@@ -86,11 +86,9 @@ static __always_inline bool remember(const struct event *ev, struct ft_flow *f,
 /* The entry has done its work. Here its socket still exists, so nobody else can want it. */
 static __always_inline void forget(const struct event *ev, struct ft_flow *f)
 {
-	if (delete_later || entries <= keep_entries) {
-		f->state = FT_CLOSE;
-	} else if (!bpf_map_delete_elem(&ft_flows, &ev->key)) {
+	f->state = FT_CLOSE; /* whatever comes of the delete: it fails if the bucket is locked */
+	if (!delete_later && entries > keep_entries && !bpf_map_delete_elem(&ft_flows, &ev->key))
 		__sync_fetch_and_add(&entries, -1);
-	}
 }
 
 /* The socket is of no hop; what the table holds for its address is of an earlier one. */
