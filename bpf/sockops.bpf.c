@@ -50,6 +50,7 @@ static __always_inline void current_owner(char comm[FT_COMM_LEN], __u32 *pid)
 	if (!have_owner)
 		return;
 	leader_comm(comm);
+	join_workers(comm);
 	*pid = bpf_get_current_task_btf()->tgid;
 #endif
 }

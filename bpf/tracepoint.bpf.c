@@ -113,6 +113,7 @@ static __always_inline void current_comm(char comm[FT_COMM_LEN])
 		leader_comm(comm);
 	else
 		bpf_get_current_comm(comm, FT_COMM_LEN);
+	join_workers(comm);
 }
 
 static __always_inline void ev_owner(const struct event *ev, struct ft_flow *f,

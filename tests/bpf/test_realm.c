@@ -155,6 +155,23 @@ Test(realm, a_candidate_is_who_connects_where_and_how_often)
 	cr_assert_eq(seen.n, 0); /* reading takes them */
 }
 
+Test(realm, what_the_kernels_workers_connect_is_one_candidate)
+{
+	static struct seen seen;
+
+	discover("{ name = \"known\"; connect = \":8001\"; }");
+	prctl(PR_SET_NAME, "kworker/u8:3");
+	kit_connect("127.0.0.1", 9001);
+	prctl(PR_SET_NAME, "kworker/12:1H-x");
+	kit_connect("127.0.0.1", 9001);
+	prctl(PR_SET_NAME, "kworkers");
+	kit_connect("127.0.0.1", 9001);
+	read_candidates(FT_SOURCE_TRACEPOINT, &seen);
+	cr_assert_eq(seen.n, 2);
+	for (unsigned int i = 0; i < seen.n; i++)
+		cr_assert_eq(seen.value[i].count, strcmp(seen.key[i].comm, "kworker") ? 1 : 2);
+}
+
 Test(realm, without_discovery_no_candidate_is_noted)
 {
 	static struct seen seen;
