@@ -20,9 +20,10 @@
 #include "log.h"
 
 #define SECOND	    1000000000ULL
-#define SHARE	    100 /* of a core: a hundredth */
-#define SWEEP	    12	/* scans: at least so often the whole table is looked at */
-#define FORGET	    12	/* scans that met no socket towards a destination */
+#define SHARE	    100	 /* of a core: a hundredth */
+#define SWEEP	    12	 /* scans: at least so often the whole table is looked at */
+#define FORGET	    12	 /* scans that met no socket towards a destination */
+#define OLD	    1024 /* of those, so many are removed at once */
 #define NETSTAT_MAX 16384
 
 /* --- namespaces --- */
@@ -62,14 +63,17 @@ static int look_at_space(void *ctx)
 	return 0;
 }
 
-static void look_at_spaces(struct ft_counting *c, uint32_t number)
+/* ports: of each namespace, how many a connect() may choose from; 0 where that is not known. */
+static void look_at_spaces(struct ft_counting *c, uint32_t number, uint32_t *ports)
 {
 	for (size_t i = 0; i < c->ns.n; i++) {
 		struct ft_space s = {.walk = number};
 		int err = ft_netns_run(c->ns.fd[i], look_at_space, &s);
 
-		if (!err)
-			ft_probe_put_space(&c->probe, c->ns.inode[i], &s);
+		if (err)
+			continue;
+		ft_probe_put_space(&c->probe, c->ns.inode[i], &s);
+		ports[i] = s.ports;
 	}
 }
 
@@ -79,32 +83,16 @@ struct destinations {
 	struct ft_counting *c;
 	uint32_t number;
 	struct ft_hop_limits *limits;
-	struct ft_ports_key old[64]; /* not removed while the table is walked */
+	const uint32_t *ports;	      /* of each namespace */
+	struct ft_ports_key old[OLD]; /* not removed while the table is walked */
 	unsigned int nold;
-	struct {
-		uint32_t netns, ports;
-	} space[64];
-	unsigned int nspaces;
 };
-
-static int note_space(void *ctx, uint32_t netns, const struct ft_space *s)
-{
-	struct destinations *d = ctx;
-
-	if (s->walk != d->number) /* the namespace is gone; its row is small, and is left */
-		return 0;
-	if (d->nspaces < sizeof(d->space) / sizeof(d->space[0])) {
-		d->space[d->nspaces].netns = netns;
-		d->space[d->nspaces++].ports = s->ports;
-	}
-	return 0;
-}
 
 static uint32_t ports_of(const struct destinations *d, uint32_t netns)
 {
-	for (unsigned int i = 0; i < d->nspaces; i++)
-		if (d->space[i].netns == netns)
-			return d->space[i].ports;
+	for (size_t i = 0; i < d->c->ns.n; i++)
+		if (d->c->ns.inode[i] == netns)
+			return d->ports[i];
 	return 0;
 }
 
@@ -116,7 +104,7 @@ static int note_destination(void *ctx, const struct ft_ports_key *key,
 	struct ft_hop_limits *l;
 	uint32_t limit;
 
-	if (d->number - u->walk > FORGET && d->nold < sizeof(d->old) / sizeof(d->old[0]))
+	if (d->number - u->walk > FORGET && d->nold < OLD)
 		d->old[d->nold++] = *key;
 	if (u->walk != d->number || key->hop >= d->c->config.nhops)
 		return 0;
@@ -131,7 +119,8 @@ static int note_destination(void *ctx, const struct ft_ports_key *key,
 	return 0;
 }
 
-static void find_fullest(struct ft_counting *c, uint32_t number, struct ft_hop_limits *limits)
+static void find_fullest(struct ft_counting *c, uint32_t number, const uint32_t *ports,
+			 struct ft_hop_limits *limits)
 {
 	_free_ struct destinations *d = calloc(1, sizeof(*d));
 
@@ -140,16 +129,16 @@ static void find_fullest(struct ft_counting *c, uint32_t number, struct ft_hop_l
 	d->c = c;
 	d->number = number;
 	d->limits = limits;
+	d->ports = ports;
 	for (unsigned int i = 0; i < c->config.nhops; i++)
 		limits[i].ports_used = limits[i].ports_limit = limits[i].ports_exhausted_ns = 0;
-	ft_probe_spaces(&c->probe, note_space, d);
 	ft_probe_ports(&c->probe, note_destination, d);
 	for (unsigned int i = 0; i < d->nold; i++)
 		ft_probe_drop_ports(&c->probe, &d->old[i]);
 	/* No connection: none used, of what the first namespace has. */
 	for (unsigned int i = 0; i < c->config.nhops; i++)
 		if (c->config.hop[i].side == FT_CONNECT && !limits[i].ports_limit)
-			limits[i].ports_limit = ports_of(d, c->ns.inode[0]);
+			limits[i].ports_limit = ports[0];
 }
 
 /* --- drift --- */
@@ -211,9 +200,10 @@ static bool wants_sweep(const struct ft_counting *c)
 static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 {
 	struct ft_hop_limits limits[FT_MAX_HOPS] = {0};
+	_free_ uint32_t *ports = calloc(c->ns.n, sizeof(*ports));
 	uint64_t cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	uint32_t number = 0;
-	int err = ft_probe_snapshot(&c->probe, &around[0]);
+	int err = ports ? ft_probe_snapshot(&c->probe, &around[0]) : -ENOMEM;
 
 	if (!err)
 		err = ft_probe_scan(&c->probe, c->ns.fd, c->ns.inode, c->ns.n, wants_sweep(c),
@@ -225,8 +215,8 @@ static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 		return err;
 	memcpy(limits, around[1].limits, sizeof(limits));
 	audit(c, &around[0], &around[1], number, limits);
-	look_at_spaces(c, number);
-	find_fullest(c, number, limits);
+	look_at_spaces(c, number, ports);
+	find_fullest(c, number, ports, limits);
 	return publish(c, limits, number, cpu);
 }
 
