@@ -82,13 +82,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
+	__uint(max_entries, FT_MAX_LISTENERS);
 	__type(key, __u64);
 	__type(value, struct ft_listener);
 } ft_listeners SEC(".maps");
 
-/* Ports that have or had a listener. Written with ft_listeners, never removed: an accepted
- * flow outlives its listener. Read to tell the direction of flows that were not seen opening. */
+/* Ports that have or had a listener: an accepted flow outlives its listener. Written with
+ * ft_listeners; user space removes what nothing was accepted on for long. Read to tell the
+ * direction of flows that were not seen opening. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

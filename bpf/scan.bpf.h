@@ -44,8 +44,11 @@ static __always_inline void own(__u64 key, char comm[FT_COMM_LEN], __u32 *pid)
 
 static __always_inline void fill_listener(const struct event *ev)
 {
+	const struct ft_listener *known = bpf_map_lookup_elem(&ft_listeners, &ev->key);
 	struct ft_listener l = {};
 
+	if (known) /* its port may have been forgotten just as it began to listen */
+		__builtin_memcpy(l.comm, known->comm, sizeof(l.comm));
 	own(ev->key, l.comm, &l.pid);
 	remember_listener(ev, &l);
 }

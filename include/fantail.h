@@ -230,6 +230,9 @@ struct ft_meta {
 FT_ABI_SIZE(ft_meta, 264);
 enum ft_source { FT_SOURCE_TRACEPOINT, FT_SOURCE_SOCKOPS, FT_NSOURCES };
 
+/* Listening sockets that are known at once. */
+#define FT_MAX_LISTENERS 4096
+
 /* A listening socket; key: its address, a __u64 (source tracepoint only). */
 struct ft_listener {
 	__u8 addr[16];		/* :: for any */

@@ -15,6 +15,7 @@
 #include "counting.h"
 #include "counting_discover.h"
 #include "counting_pair.h"
+#include "counting_ports.h"
 #include "counting_reload.h"
 #include "counting_scan.h"
 #include "counting_source.h"
@@ -229,6 +230,7 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	c->peers_errand.min_ns = SECOND;
 	c->owners_errand.min_ns = 10 * SECOND;
 	c->files_errand.min_ns = 2 * SECOND;
+	c->ports_errand.min_ns = FT_PORTS_IDLE_NS;
 	for (int i = 0; i < FT_MAX_HOPS; i++)
 		c->peers[i] = FT_PEERS_UNKNOWN;
 	code = configure(c, config_text);
@@ -309,6 +311,11 @@ static void run_errands(struct ft_counting *c)
 	if (due(&c->files_errand, now)) {
 		ft_counting_files(c);
 		done(&c->files_errand, cpu);
+		cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	}
+	if (due(&c->ports_errand, now)) {
+		ft_counting_forget_ports(c);
+		done(&c->ports_errand, cpu);
 	}
 }
 
@@ -363,6 +370,9 @@ void ft_counting_close(struct ft_counting *c)
 	if (!c)
 		return;
 	ft_counting_pair_close(c); /* before the table that it shares */
+	free(c->idle_ports);
+	c->idle_ports = NULL;
+	c->nidle_ports = 0;
 	ft_probe_close(&c->probe);
 	ft_netns_close(&c->ns);
 }

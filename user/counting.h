@@ -31,7 +31,9 @@ struct ft_counting {
 	struct ft_snapshot snapshot;
 	struct ft_history history;
 	uint32_t peers[FT_MAX_HOPS];
-	struct ft_errand peers_errand, owners_errand, files_errand;
+	struct ft_errand peers_errand, owners_errand, files_errand, ports_errand;
+	struct ft_port_key *idle_ports; /* see counting_ports.h */
+	size_t nidle_ports;
 	uint64_t scan_due_ns;
 	unsigned int scans;
 	bool suspicious; /* the next scan has to sweep */

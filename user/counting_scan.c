@@ -143,12 +143,6 @@ static void find_fullest(struct ft_counting *c, uint32_t number, const uint32_t 
 
 /* --- drift --- */
 
-/* A flow that has no entry may be counted all the same: then the table proves nothing. */
-static bool overflowed(const struct ft_totals *t)
-{
-	return t->loss[FT_LOSS_TABLE_FULL] || t->loss[FT_LOSS_BUSY] || t->loss[FT_LOSS_NOMEM];
-}
-
 static void audit(struct ft_counting *c, const struct ft_snapshot *before,
 		  const struct ft_snapshot *after, uint32_t number, struct ft_hop_limits *limits)
 {
@@ -161,7 +155,7 @@ static void audit(struct ft_counting *c, const struct ft_snapshot *before,
 			return;
 		limits[i].drift = ft_scanned_drift(&before->stats[i], &after->stats[i], &met);
 		c->suspicious |= limits[i].drift != 0;
-		if (!overflowed(&after->totals))
+		if (!ft_scanned_overflowed(&after->totals))
 			limits[i].drift =
 				ft_scanned_repair(drift_before, limits[i].drift, &limits[i]);
 	}

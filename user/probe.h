@@ -142,6 +142,7 @@ int ft_probe_put_pair_loss(struct ft_probe *p, const struct ft_pair_totals *loss
 int ft_probe_put_space(struct ft_probe *p, uint32_t netns, const struct ft_space *space);
 int ft_probe_drop_space(struct ft_probe *p, uint32_t netns);
 int ft_probe_drop_ports(struct ft_probe *p, const struct ft_ports_key *key);
+int ft_probe_forget_port(struct ft_probe *p, const struct ft_port_key *key);
 
 /* Read the counters: O(hops), not O(flows). peers[] is left FT_PEERS_UNKNOWN. */
 int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
@@ -157,6 +158,9 @@ int ft_probe_flows(const struct ft_probe *p, ft_flow_fn fn, void *ctx);
 int ft_probe_flow(const struct ft_probe *p, uint64_t key, struct ft_flow *ret); /* one of them */
 typedef int (*ft_listener_fn)(void *ctx, uint64_t key, const struct ft_listener *l);
 int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx);
+/* Ports that have or had a listener. */
+typedef int (*ft_port_fn)(void *ctx, const struct ft_port_key *key);
+int ft_probe_listening_ports(const struct ft_probe *p, ft_port_fn fn, void *ctx);
 typedef int (*ft_ports_fn)(void *ctx, const struct ft_ports_key *key,
 			   const struct ft_ports_used *used);
 int ft_probe_ports(const struct ft_probe *p, ft_ports_fn fn, void *ctx);

@@ -240,6 +240,22 @@ int ft_probe_listeners(const struct ft_probe *p, ft_listener_fn fn, void *ctx)
 		    call_listener, &c);
 }
 
+static int call_port(void *ctx, const void *key, const void *value)
+{
+	const struct call *c = ctx;
+
+	(void)value;
+	return ((ft_port_fn)c->fn)(c->ctx, key);
+}
+
+int ft_probe_listening_ports(const struct ft_probe *p, ft_port_fn fn, void *ctx)
+{
+	struct call c = {(void *)fn, ctx};
+
+	return walk(p->map[FT_MAP_PORTS], sizeof(struct ft_port_key), sizeof(struct ft_port),
+		    call_port, &c);
+}
+
 static int call_ports(void *ctx, const void *key, const void *value)
 {
 	const struct call *c = ctx;

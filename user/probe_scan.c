@@ -76,3 +76,8 @@ int ft_probe_drop_ports(struct ft_probe *p, const struct ft_ports_key *key)
 {
 	return bpf_map_delete_elem(p->map[FT_MAP_PORTS_USED], key) ? -errno : 0;
 }
+
+int ft_probe_forget_port(struct ft_probe *p, const struct ft_port_key *key)
+{
+	return bpf_map_delete_elem(p->map[FT_MAP_PORTS], key) ? -errno : 0;
+}

@@ -44,6 +44,11 @@ int64_t ft_scanned_repair(int64_t drift_before, int64_t drift, struct ft_hop_lim
 	return drift - both;
 }
 
+bool ft_scanned_overflowed(const struct ft_totals *t)
+{
+	return t->loss[FT_LOSS_TABLE_FULL] || t->loss[FT_LOSS_BUSY] || t->loss[FT_LOSS_NOMEM];
+}
+
 /* How many of the ports low..high the list reserves. The kernel writes it sorted and joined. */
 static uint32_t reserved_within(const char *list, unsigned int low, unsigned int high)
 {

@@ -22,6 +22,9 @@ int64_t ft_scanned_drift(const struct ft_hop_stats *before, const struct ft_hop_
  */
 int64_t ft_scanned_repair(int64_t drift_before, int64_t drift, struct ft_hop_limits *limits);
 
+/* A flow that has no entry may be counted all the same: then the table proves nothing. */
+bool ft_scanned_overflowed(const struct ft_totals *t);
+
 /*
  * Ports that a connect() may choose from: range is "LOW HIGH" as in ip_local_port_range,
  * reserved a list "1,5-7" as in ip_local_reserved_ports. The kernel walks the odd and the even
