@@ -4,7 +4,8 @@
  * It knows no context type; each door (tracepoint.bpf.c, sockops.bpf.c) defines, before
  * including this file, `struct event` and
  *
- *	ev_tuple(ev, flow)	fill addresses, ports, netns
+ *	ev_tuple(ev, flow)	fill addresses, ports, and netns where the event opens a flow
+ *	ev_netns(ev)		the network namespace, whatever the event
  *	ev_owner(ev, flow, comm) fill pid and process name of the caller of connect()
  *	ev_listener(ev, flow, comm) whether the local port has a listener; its process name
  *	ev_failed(ev)		enum ft_failed of a connect that never reached ESTABLISHED
@@ -235,6 +236,9 @@ static __always_inline struct ft_hop_stats *without_entry(const struct event *ev
 	if (!(overflow || opens_may_be_missed))
 		return NULL;
 	ev_tuple(ev, f);
+	if (!overflow && match_any_process(f) < 0) /* as most are: looking for rules is cheaper */
+		return NULL;
+	f->netns = ev_netns(ev);
 	if (!ev_listener(ev, f, comm)) {
 		if (!overflow)
 			return NULL;
@@ -281,21 +285,27 @@ static __always_inline struct ft_flow *entry_of(const struct event *ev)
 	return f;
 }
 
+static __always_inline void step_without_entry(const struct event *ev)
+{
+	struct ft_flow f = {};
+	struct ft_hop_stats *s = without_entry(ev, &f);
+
+	if (!s)
+		return;
+	enter_state(&f, ev->new);
+	count_transition(ev, s, ev->old, ev->new);
+	if (!overflow)
+		remember(ev, &f, bpf_map_lookup_elem(&ft_flows, &ev->key));
+}
+
 /* Between ESTABLISHED and CLOSE, or SYN_SENT -> SYN_RECV. */
 static __always_inline void step(const struct event *ev)
 {
 	struct ft_flow *f = entry_of(ev);
-	struct ft_flow unknown = {};
 	struct ft_hop_stats *s;
 
 	if (unlikely(!f)) {
-		s = without_entry(ev, &unknown);
-		if (!s)
-			return;
-		enter_state(&unknown, ev->new);
-		count_transition(ev, s, ev->old, ev->new);
-		if (!overflow)
-			remember(ev, &unknown, bpf_map_lookup_elem(&ft_flows, &ev->key));
+		step_without_entry(ev);
 		return;
 	}
 	s = stats_of(ev, f->hop);

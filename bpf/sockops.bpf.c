@@ -62,6 +62,11 @@ struct event {
 	__u32 context; /* 0: not known */
 };
 
+static __always_inline __u32 ev_netns(const struct event *ev)
+{
+	return 0; /* not known */
+}
+
 /* local_port is in host order, remote_port in network order in 32 bits. */
 static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
 {

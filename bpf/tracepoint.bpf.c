@@ -72,11 +72,21 @@ struct event {
 	bool atomic; /* something else on this CPU may add meanwhile: we may be preempted */
 };
 
-/* Once per event, before anything branches: each time the verifier (6.18) comes along a pointer
- * that is followed, it searches the names of all kernel types for it, half a millisecond long. */
 static __always_inline __u32 netns_of(const struct sock_common *skc)
 {
 	return skc->skc_net.net->ns.inum;
+}
+
+/* 0 where nobody asks: that is a cache line which TCP does not use. Once per event, before anything
+ * branches: each time the verifier (6.18) comes along a pointer that is followed, it searches the
+ * names of all kernel types for it, half a millisecond long. */
+static __always_inline __u32 netns_for(const struct sock *sk, int old, int new)
+{
+	bool opens = new == FT_ESTABLISHED || new == FT_SYN_SENT || old == FT_SYN_RECV;
+
+	if (!opens && new != FT_LISTEN && !control.netns)
+		return 0;
+	return netns_of(&sk->__sk_common);
 }
 
 /* Mini sockets (timewait, request) have it too. */
@@ -93,6 +103,11 @@ static __always_inline void common_tuple(const struct sock_common *skc, __u32 ne
 	f->lport = skc->skc_num;
 	f->rport = bpf_ntohs(skc->skc_dport);
 	f->netns = netns;
+}
+
+static __always_inline __u32 ev_netns(const struct event *ev)
+{
+	return netns_of(&ev->sk->__sk_common);
 }
 
 static __always_inline void ev_tuple(const struct event *ev, struct ft_flow *f)
@@ -268,7 +283,7 @@ static __always_inline void leave_mark(struct mark *m, const struct sock *sk, in
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(ft_state, struct sock *sk, int old, int new)
 {
-	__u32 netns = netns_of(&sk->__sk_common);
+	__u32 netns = netns_for(sk, old, new);
 
 	if (!ours(sk, netns, old, new))
 		return 0;
@@ -316,7 +331,7 @@ static __always_inline void account_rest(struct sock *sk, int old, int new, bool
 			m->key = 0; /* a later event of a reused address must not match */
 		return;
 	}
-	netns = netns_of(&sk->__sk_common);
+	netns = netns_for(sk, old, new);
 	if (!ours(sk, netns, old, new) || (preemptible && in_entry(sk, old, new)))
 		return;
 	if (!last)
