@@ -274,6 +274,24 @@ void ft_counting_peers(struct ft_counting *c)
 		c->snapshot.peers[i] = c->peers[i];
 }
 
+/* A namespace is configured by its path, and another one may have that by now: a container was
+ * started again. (We hold the old one open, so it never has the same number.) */
+static void follow_path(struct ft_counting *c)
+{
+	uint32_t netns = ft_counting_scope(c);
+	int err;
+
+	if (c->probe.meta.source != FT_SOURCE_TRACEPOINT || ft_probe_has_netns(&c->probe, netns))
+		return;
+	ft_log(FT_LOG_INFO, "%s is another network namespace now", c->config.netns_path);
+	err = ft_probe_set_netns(&c->probe, netns);
+	if (!err)
+		err = ft_probe_fill(&c->probe, c->ns.fd, c->ns.n);
+	if (err)
+		ft_log(FT_LOG_WARN, "cannot count in %s: %s", c->config.netns_path, strerror(-err));
+	c->suspicious = true; /* flows of the old one are in the table */
+}
+
 /* Before the counters are read, so that what it finds is said at once. */
 static void scan(struct ft_counting *c)
 {
@@ -282,7 +300,8 @@ static void scan(struct ft_counting *c)
 
 	if (ft_clock_ns(CLOCK_MONOTONIC) < c->scan_due_ns)
 		return;
-	find_namespaces(c);
+	if (!find_namespaces(c))
+		follow_path(c);
 	err = ft_counting_scan(c);
 	if (err)
 		ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));

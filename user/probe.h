@@ -193,6 +193,9 @@ int ft_probe_set_process(struct ft_probe *p, uint32_t hop, const char *process);
 enum ft_phase ft_probe_phase(const struct ft_probe *p);
 /* Whether its programs were told to count only network namespace `netns` (0: all). */
 bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns);
+/* Count this one instead of another. What is open there counts as preexisting: call ft_probe_fill()
+ * after it. */
+int ft_probe_set_netns(struct ft_probe *p, uint32_t netns);
 /* The rules in force. */
 int ft_probe_get_rules(const struct ft_probe *p, struct ft_rules *ret);
 /* Whether the rules in force are these. */

@@ -171,6 +171,18 @@ bool ft_probe_has_netns(const struct ft_probe *p, uint32_t netns)
 	return !ft_probe_get_control(p, &control) && control.netns == netns;
 }
 
+int ft_probe_set_netns(struct ft_probe *p, uint32_t netns)
+{
+	struct ft_control control;
+	int err = ft_probe_get_control(p, &control);
+
+	control.netns = netns;
+	control.phase = FT_PHASE_FILL;
+	control.fresh = ~0ULL;
+	control.retired = 0;
+	return err ? err : ft_probe_set_control(p, &control);
+}
+
 int ft_probe_get_rules(const struct ft_probe *p, struct ft_rules *ret)
 {
 	_free_ struct ft_rules *both = malloc(2 * sizeof(*both));

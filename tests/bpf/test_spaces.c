@@ -15,10 +15,13 @@
 
 static struct ft_counting session;
 static pid_t child[SPACES];
+static char name[64];
 
 static void end_session(void)
 {
 	ft_counting_close(&session);
+	if (name[0])
+		unlink(name);
 	for (int i = 0; i < SPACES; i++)
 		if (child[i] > 0) {
 			kill(child[i], SIGKILL);
@@ -73,4 +76,57 @@ Test(spaces, each_of_many_has_its_own_ports, .fini = end_session, .timeout = 60)
 		cr_assert_eq(session.snapshot.limits[i].ports_used, 1, "hop %d", i);
 		cr_assert_gt(session.snapshot.limits[i].ports_limit, 1);
 	}
+}
+
+/* What a container's namespace is called is another namespace after its restart. */
+static void call_it(pid_t pid)
+{
+	char space[64];
+
+	snprintf(space, sizeof(space), "/proc/%d/ns/net", pid);
+	unlink(name);
+	cr_assert_eq(symlink(space, name), 0);
+}
+
+static void scan_now(void)
+{
+	session.scan_due_ns = 0;
+	cr_assert_eq(ft_counting_tick(&session), 0);
+}
+
+Test(spaces, a_name_that_is_given_to_another_one_is_followed, .fini = end_session, .timeout = 60)
+{
+	static const struct ft_options o = {.source = -1};
+	const struct ft_hop_stats *out = &session.snapshot.stats[0];
+	char config[256];
+
+	snprintf(name, sizeof(name), "/tmp/fantail-test-%d", getpid());
+	snprintf(config, sizeof(config),
+		 "netns = \"%s\"; hops = ( { name = \"out\"; connect = \":48001\"; } );", name);
+	child[0] = make_space(48001);
+	call_it(child[0]);
+	cr_assert_eq(ft_counting_start(&session, &o, NULL, config), 0);
+	for (int i = 0; i < 2; i++)
+		scan_now();
+	cr_assert_eq(ft_hop_active(out), 1);
+	cr_assert_eq(out->preexisting, 1);
+
+	child[1] = make_space(48001);
+	call_it(child[1]);
+	scan_now();
+	cr_assert_eq(out->preexisting, 2);
+	cr_assert_eq(ft_hop_active(out), 2);
+	for (int i = 0; i < 3; i++) /* nothing tells of the old one's any more */
+		scan_now();
+	cr_assert_eq(ft_hop_active(out), 1);
+	cr_assert_eq(session.snapshot.totals.loss[FT_LOSS_MISSED_CLOSE], 1);
+	cr_assert_eq(session.snapshot.limits[0].drift, 0);
+	kill(child[1], SIGKILL);
+	waitpid(child[1], NULL, 0);
+	child[1] = 0;
+	for (int tries = 0; ft_hop_active(out) && tries < 100; tries++) {
+		kit_sleep_ms(20);
+		cr_assert_eq(ft_counting_tick(&session), 0);
+	}
+	cr_assert_eq(ft_hop_active(out), 0); /* and its end was seen */
 }
