@@ -29,6 +29,9 @@ char LICENSE[] SEC("license") = "GPL";
 #define ETIMEDOUT    110
 #define EHOSTUNREACH 113
 #define ENETUNREACH  101
+#define EHOSTDOWN    112
+#define ENONET	     64
+#define EACCES	     13
 #define ECONNRESET   104
 #define EPIPE	     32
 
@@ -127,6 +130,9 @@ static __always_inline enum ft_failed ev_failed(const struct event *ev)
 		return FT_FAILED_TIMEOUT;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
+	case EHOSTDOWN: /* host unknown */
+	case ENONET:	/* host isolated */
+	case EACCES:	/* IPv6: prohibited; IPv4 says EHOSTUNREACH */
 		return FT_FAILED_UNREACHABLE;
 	default:
 		return FT_FAILED_OTHER;

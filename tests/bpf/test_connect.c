@@ -35,6 +35,23 @@ Test(connecting, a_refused_ipv6_connect_is_failed)
 	kit_expect_all(e, 2);
 }
 
+/* IPv4's firewalls say port unreachable (refused) or host unreachable; IPv6 has a word of its own.
+ */
+Test(connecting, what_an_ipv6_firewall_prohibits_is_unreachable)
+{
+	struct kit_hop e = {.failed[FT_FAILED_UNREACHABLE] = 1};
+
+	kit_count(KIT_BOTH, HOPS);
+	if (kit_run("nft 'add table ip6 t; add chain ip6 t c { type filter hook output priority 0; "
+		    "};"
+		    "add rule ip6 t c tcp dport 8001 reject with icmpv6 type admin-prohibited'",
+		    NULL, 0))
+		kit_skip("nft cannot reject here");
+	cr_assert_eq(kit_connect("::1", 8001), -EACCES);
+	kit_path(&e, 1, "CLOSE SYN_SENT CLOSE");
+	kit_expect("out", &e);
+}
+
 Test(connecting, a_socket_that_was_refused_can_open_later)
 {
 	struct kit_hop e[2] = {{.opened = 1, .closed[FT_CLOSED_REMOTE] = 1},

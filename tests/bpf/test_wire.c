@@ -208,6 +208,16 @@ Test(wire, a_routers_net_unreachable_is_unreachable)
 	expect_unreachable(ICMP_NET_UNREACH, ENETUNREACH, FT_FAILED_UNREACHABLE);
 }
 
+Test(wire, an_isolated_host_is_unreachable)
+{
+	expect_unreachable(ICMP_HOST_ISOLATED, ENONET, FT_FAILED_UNREACHABLE);
+}
+
+Test(wire, an_unknown_host_is_unreachable)
+{
+	expect_unreachable(ICMP_HOST_UNKNOWN, EHOSTDOWN, FT_FAILED_UNREACHABLE);
+}
+
 Test(wire, a_firewalls_port_unreachable_is_refused)
 {
 	expect_unreachable(ICMP_PORT_UNREACH, ECONNREFUSED, FT_FAILED_REFUSED);
