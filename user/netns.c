@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,47 +18,54 @@
 #include "cleanup.h"
 #include "netns.h"
 
-/* The name of a namespace that is gone, or was mounted where we do not see it, is a plain file. */
-static int open_namespace(const char *path)
+static bool has(const struct ft_netns *ns, uint32_t inode)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)
-		return fd;
-	close(fd);
-	return -EINVAL;
+	for (size_t i = 0; i < ns->n; i++)
+		if (ns->inode[i] == inode)
+			return true;
+	return false;
 }
 
+static int append(struct ft_netns *ns, int fd, uint32_t inode)
+{
+	int *fds = realloc(ns->fd, (ns->n + 1) * sizeof(*fds));
+	uint32_t *inodes;
+
+	if (!fds)
+		return -ENOMEM;
+	ns->fd = fds;
+	inodes = realloc(ns->inode, (ns->n + 1) * sizeof(*inodes));
+	if (!inodes)
+		return -ENOMEM;
+	ns->inode = inodes;
+	ns->fd[ns->n] = fd;
+	ns->inode[ns->n++] = inode;
+	return 0;
+}
+
+/* What counts is what was opened: a process may have moved, or ended, since it was looked at. And
+ * of a namespace that was made in another mount namespace, /run/netns has just an empty file. */
 static int add(struct ft_netns *ns, const char *path)
 {
+	_close_ int fd = -1;
 	struct stat st;
-	int *fds;
-	uint32_t *inodes;
-	int fd;
+	int err;
 
 	if (stat(path, &st))
 		return -errno;
-	for (size_t i = 0; i < ns->n; i++)
-		if (ns->inode[i] == (uint32_t)st.st_ino)
-			return 0;
-	fd = open_namespace(path);
-	if (fd < 0)
-		return fd;
-	fds = realloc(ns->fd, (ns->n + 1) * sizeof(*fds));
-	if (fds)
-		ns->fd = fds;
-	inodes = realloc(ns->inode, (ns->n + 1) * sizeof(*inodes));
-	if (inodes)
-		ns->inode = inodes;
-	if (!fds || !inodes) {
-		close(fd);
-		return -ENOMEM;
-	}
-	ns->fd[ns->n] = fd;
-	ns->inode[ns->n++] = st.st_ino;
-	return 0;
+	if (has(ns, (uint32_t)st.st_ino)) /* most processes: not opened at all */
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return -EINVAL;
+	if (has(ns, (uint32_t)st.st_ino))
+		return 0;
+	err = append(ns, fd, (uint32_t)st.st_ino);
+	if (!err)
+		fd = -1;
+	return err;
 }
 
 /* Add DIR/<entry><suffix> for every entry; processes that vanish meanwhile do not matter. */
