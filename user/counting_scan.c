@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,9 +27,9 @@
 
 /* --- namespaces --- */
 
-static int read_text(const char *path, char *ret, size_t size)
+static int read_text(int dir, const char *path, char *ret, size_t size)
 {
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	size_t len = 0;
 	ssize_t n = 0;
 
@@ -50,15 +49,16 @@ static int look_at_space(void *ctx)
 
 	if (!netstat || !reserved)
 		return -ENOMEM;
-	if (!read_text("/proc/thread-self/net/netstat", netstat, NETSTAT_MAX)) {
+	if (!read_text(AT_FDCWD, "/proc/thread-self/net/netstat", netstat, NETSTAT_MAX)) {
 		if (ft_scanned_netstat(netstat, "ListenOverflows", (uint64_t *)&n))
 			s->listen_overflows = n;
 		if (ft_scanned_netstat(netstat, "ListenDrops", (uint64_t *)&n))
 			s->listen_drops = n;
 	}
-	if (read_text("/proc/sys/net/ipv4/ip_local_reserved_ports", reserved, NETSTAT_MAX))
+	if (read_text(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_reserved_ports", reserved,
+		      NETSTAT_MAX))
 		reserved[0] = 0;
-	if (!read_text("/proc/sys/net/ipv4/ip_local_port_range", range, sizeof(range)))
+	if (!read_text(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", range, sizeof(range)))
 		s->ports = ft_scanned_ports(range, reserved);
 	return 0;
 }
@@ -255,22 +255,23 @@ static uint32_t count_files(int proc_fd)
 	return list_files(proc_fd);
 }
 
-/* The process of that name with the least room stands for all of them. */
-static void note_files(struct ft_hop_limits *l, pid_t pid, int proc_fd)
+/* The process of that name with the least room stands for all of them. Its limit is asked of /proc,
+ * whose file everybody may read: prlimit() of another user's process takes CAP_SYS_RESOURCE. */
+static void note_files(struct ft_hop_limits *l, uint32_t pid, int proc_fd)
 {
-	struct rlimit limit;
+	char text[2048];
 	uint32_t used, most;
 
-	if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit))
+	if (read_text(proc_fd, "limits", text, sizeof(text)))
 		return;
 	used = count_files(proc_fd);
-	most = limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
+	most = ft_scanned_files(text);
 	if (!used || !most ||
 	    (l->files_limit && (uint64_t)used * l->files_limit <= (uint64_t)l->files_used * most))
 		return;
 	l->files_used = used;
 	l->files_limit = most;
-	l->files_pid = (uint32_t)pid;
+	l->files_pid = pid;
 }
 
 static void note_process(const struct ft_snapshot *s, const char *pid, DIR *proc,
@@ -286,7 +287,7 @@ static void note_process(const struct ft_snapshot *s, const char *pid, DIR *proc
 	comm[strcspn(comm, "\n")] = 0;
 	for (uint32_t i = 0; i < s->nhops; i++)
 		if (s->def[i].process[0] && !strcmp(comm, s->def[i].process))
-			note_files(&limits[i], (pid_t)strtoul(pid, NULL, 10), dir);
+			note_files(&limits[i], (uint32_t)strtoul(pid, NULL, 10), dir);
 }
 
 void ft_counting_files(struct ft_counting *c)

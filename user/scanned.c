@@ -127,3 +127,19 @@ bool ft_scanned_netstat(const char *text, const char *counter, uint64_t *ret)
 	}
 	return false;
 }
+
+uint32_t ft_scanned_files(const char *text)
+{
+	static const char line[] = "Max open files";
+	const char *at = strstr(text, line);
+	unsigned long long limit;
+
+	if (!at)
+		return 0;
+	at += strlen(line);
+	at += strspn(at, " ");
+	if (!strncmp(at, "unlimited", strlen("unlimited")))
+		return UINT32_MAX;
+	limit = strtoull(at, NULL, 10);
+	return limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
+}

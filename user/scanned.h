@@ -39,4 +39,8 @@ uint64_t ft_scanned_exhausted_ns(const struct ft_ports_used *used, uint32_t limi
 /* A counter of /proc/net/netstat's TcpExt line; false: it is not there. */
 bool ft_scanned_netstat(const char *text, const char *counter, uint64_t *ret);
 
+/* How many files a process may open: the soft limit of /proc/PID/limits; UINT32_MAX: as many as it
+ * likes. 0: unreadable. */
+uint32_t ft_scanned_files(const char *text);
+
 #endif

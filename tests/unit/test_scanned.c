@@ -270,6 +270,24 @@ Test(scanned, a_listener_is_an_object_and_a_line)
 	ft_buf_close(&out);
 }
 
+Test(scanned, the_limit_of_open_files_is_the_soft_one)
+{
+	/* /proc/PID/limits of Linux 6.1, shortened */
+	static const char text[] =
+		"Limit                     Soft Limit           Hard Limit           Units     \n"
+		"Max processes             63448                63448                processes \n"
+		"Max open files            1024                 524288               files     \n"
+		"Max locked memory         8388608              8388608              bytes     \n";
+
+	cr_expect_eq(ft_scanned_files(text), 1024);
+	cr_expect_eq(ft_scanned_files("Max open files            unlimited            unlimited"),
+		     UINT32_MAX);
+	cr_expect_eq(ft_scanned_files("Max open files            4294967296           4294967296"),
+		     UINT32_MAX);
+	cr_expect_eq(ft_scanned_files(""), 0);
+	cr_expect_eq(ft_scanned_files("Max open files"), 0);
+}
+
 Test(scanned, a_destination_is_an_object_and_a_line)
 {
 	struct ft_view_ports v = {&key, &used, "mysql", 64, 2500000000};
