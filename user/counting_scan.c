@@ -77,6 +77,31 @@ static void look_at_spaces(struct ft_counting *c, uint32_t number, uint32_t *por
 	}
 }
 
+struct old_spaces {
+	uint32_t number;
+	uint32_t netns[64]; /* not removed while the table is walked */
+	unsigned int n;
+};
+
+static int note_old_space(void *ctx, uint32_t netns, const struct ft_space *s)
+{
+	struct old_spaces *old = ctx;
+
+	if (s->walk != old->number && old->n < sizeof(old->netns) / sizeof(old->netns[0]))
+		old->netns[old->n++] = netns;
+	return 0;
+}
+
+/* Namespaces that are gone: where containers come and go, their rows would fill the table. */
+static void drop_old_spaces(struct ft_counting *c, uint32_t number)
+{
+	struct old_spaces old = {.number = number};
+
+	ft_probe_spaces(&c->probe, note_old_space, &old);
+	for (unsigned int i = 0; i < old.n; i++)
+		ft_probe_drop_space(&c->probe, old.netns[i]);
+}
+
 /* --- ports --- */
 
 struct destinations {
@@ -193,8 +218,8 @@ static bool wants_sweep(const struct ft_counting *c)
 
 static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 {
+	_free_ uint32_t *ports = calloc(c->ns.n + 1, sizeof(*ports));
 	struct ft_hop_limits limits[FT_MAX_HOPS] = {0};
-	_free_ uint32_t *ports = calloc(c->ns.n, sizeof(*ports));
 	uint64_t cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	uint32_t number = 0;
 	int err = ports ? ft_probe_snapshot(&c->probe, &around[0]) : -ENOMEM;
@@ -210,6 +235,7 @@ static int scan_and_audit(struct ft_counting *c, struct ft_snapshot *around)
 	memcpy(limits, around[1].limits, sizeof(limits));
 	audit(c, &around[0], &around[1], number, limits);
 	look_at_spaces(c, number, ports);
+	drop_old_spaces(c, number);
 	find_fullest(c, number, ports, limits);
 	return publish(c, limits, number, cpu);
 }

@@ -218,3 +218,20 @@ clients_stop few
 holds "all of them end" becomes 0 'hop("app").active'
 after_a_scan
 equal "nothing drifts at the end" "$(show hops | jq -c '[.drift[]] | unique')" "[0]"
+
+# --- a namespace that comes and goes ---
+
+stop "$AGENT"
+mkdir -p /run/netns && : >/run/netns/guest
+unshare --net=/run/netns/guest true || die "make another network namespace"
+guest=$(stat -Lc %i /run/netns/guest)
+known() { # whether the agent keeps numbers of the guest
+	bpftool -j map dump pinned "$PINS/spaces" | jq -e --argjson ns "$guest" 'any(.[]; .formatted.key == $ns)'
+}
+agent -c "$W/limits.conf" --netns all
+holds "a namespace has its own numbers" until_true 5 known
+umount -l /run/netns/guest && rm /run/netns/guest
+forgotten() {
+	! known
+}
+holds "and takes no room when it is gone" until_true 5 forgotten
