@@ -23,13 +23,22 @@ int ft_cmd_open_agent(const struct ft_options *o, struct ft_probe *p, bool quiet
  * then a view or a recording counts for itself, unless --pins says whose counters it is to show. */
 bool ft_cmd_scoped(const struct ft_options *o);
 
-/* The walk for peers is O(flows): at most a hundredth of a core, and the last numbers between. */
-struct ft_cmd_peers {
-	uint64_t due_ns;
+/* Who looks at the agent's counters again and again. The walk for peers is O(flows): at most a
+ * hundredth of a core, and the last numbers between. */
+struct ft_snapshot;
+struct ft_history;
+struct ft_cmd_agent_reader {
+	uint64_t peers_due_ns;
 	uint32_t peers[FT_MAX_HOPS];
 };
-struct ft_snapshot;
-void ft_cmd_count_peers(struct ft_cmd_peers *w, const struct ft_probe *p, struct ft_snapshot *s);
+/*
+ * The agent's counters as they are now. Opened anew each time: the agent may have been restarted,
+ * and what it has let go of must not be kept alive by somebody who looks. history: NULL if it is
+ * not wanted. 0, or -errno without a word: -ENOENT, -ESTALE as ft_probe_open(); *ret is then as it
+ * was, unless reading had begun.
+ */
+int ft_cmd_read_agent(const struct ft_options *o, struct ft_cmd_agent_reader *reader,
+		      struct ft_snapshot *ret, struct ft_history *history);
 
 /* struct ft_live's refresh over a struct ft_counting. */
 struct ft_report;

@@ -15,26 +15,36 @@
 #include "loop.h"
 
 struct recorder {
-	struct ft_probe agent;
+	const struct ft_options *options;
 	struct ft_counting counting;
 	struct ft_snapshot snapshot;
-	struct ft_cmd_peers peers;
+	struct ft_cmd_agent_reader reader;
 	bool alone;
+	bool gone; /* the agent; and it was said */
 	FILE *file;
 };
+
+/* An agent that stops leaves a gap: what it counted is over, and the next one begins anew. */
+static int read_agent(struct recorder *r)
+{
+	int err = ft_cmd_read_agent(r->options, &r->reader, &r->snapshot, NULL);
+	bool gone = err == -ENOENT || err == -ESTALE;
+
+	if (gone && !r->gone)
+		ft_log(FT_LOG_WARN,
+		       "the agent was stopped: the recording goes on when the next one counts");
+	r->gone = gone;
+	return err;
+}
 
 static int write_one(struct recorder *r)
 {
 	const struct ft_snapshot *s = r->alone ? &r->counting.snapshot : &r->snapshot;
 	_free_ char *text = NULL;
-	int err = r->alone ? ft_counting_tick(&r->counting)
-			   : ft_probe_snapshot(&r->agent, &r->snapshot);
+	int err = r->alone ? ft_counting_tick(&r->counting) : read_agent(r);
 
 	if (err)
-		return err;
-	if (!r->alone)
-		ft_cmd_count_peers(&r->peers, &r->agent, &r->snapshot);
-	r->snapshot.counting = 1;
+		return r->gone ? 0 : err;
 	text = ft_snapshot_to_json(s);
 	if (!text)
 		return -ENOMEM;
@@ -63,8 +73,10 @@ static int record(struct recorder *r, struct ft_loop *loop, const struct ft_opti
 
 static int open_source(struct recorder *r, const struct ft_options *o)
 {
-	int code = ft_cmd_scoped(o) ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &r->agent, true);
+	struct ft_probe agent = FT_PROBE_NONE;
+	int code = ft_cmd_scoped(o) ? FT_EXIT_UNAVAILABLE : ft_cmd_open_agent(o, &agent, true);
 
+	ft_probe_close(&agent);
 	if (code != FT_EXIT_UNAVAILABLE)
 		return code;
 	r->alone = true;
@@ -79,7 +91,8 @@ int ft_cmd_record(const struct ft_options *o)
 
 	if (!r || ft_loop_init(&loop))
 		return FT_EXIT_INTERNAL;
-	r->agent = r->counting.probe = (struct ft_probe)FT_PROBE_NONE;
+	r->options = o;
+	r->counting.probe = (struct ft_probe)FT_PROBE_NONE;
 	code = open_source(r, o); /* first: what cannot be recorded must not empty the file */
 	if (!code && !(r->file = fopen(o->argument, "we"))) {
 		ft_log(FT_LOG_ERROR, "%s: %s", o->argument, strerror(errno));
@@ -91,7 +104,6 @@ int ft_cmd_record(const struct ft_options *o)
 		ft_log(FT_LOG_ERROR, "%s: %s", o->argument, strerror(errno));
 		code = FT_EXIT_CANNOT_WRITE;
 	}
-	ft_probe_close(&r->agent);
 	ft_counting_close(&r->counting);
 	ft_loop_close(&loop);
 	return code;

@@ -24,7 +24,7 @@ struct viewer {
 	struct ft_live *live;
 	struct ft_snapshot snapshot;
 	struct ft_history history;
-	struct ft_cmd_peers peers;
+	struct ft_cmd_agent_reader reader;
 };
 
 bool ft_cmd_scoped(const struct ft_options *o)
@@ -32,39 +32,48 @@ bool ft_cmd_scoped(const struct ft_options *o)
 	return !o->pins && (o->netns || o->cgroup || o->source >= 0 || o->config);
 }
 
-void ft_cmd_count_peers(struct ft_cmd_peers *w, const struct ft_probe *p, struct ft_snapshot *s)
+static void count_peers(struct ft_cmd_agent_reader *reader, const struct ft_probe *p,
+			struct ft_snapshot *s)
 {
 	uint64_t began = ft_clock_ns(CLOCK_MONOTONIC);
 
-	if (began >= w->due_ns) {
-		if (ft_probe_peers(p, s->nhops, w->peers))
+	if (began >= reader->peers_due_ns) {
+		if (ft_probe_peers(p, s->nhops, reader->peers))
 			return;
-		w->due_ns = began + 100 * (ft_clock_ns(CLOCK_MONOTONIC) - began);
+		reader->peers_due_ns = began + 100 * (ft_clock_ns(CLOCK_MONOTONIC) - began);
 	}
-	memcpy(s->peers, w->peers, sizeof(w->peers));
+	memcpy(s->peers, reader->peers, sizeof(reader->peers));
 }
 
-/* Opened anew each time: the agent may have been restarted, and what it has let go of must not
- * be kept alive by somebody who looks. */
+int ft_cmd_read_agent(const struct ft_options *o, struct ft_cmd_agent_reader *reader,
+		      struct ft_snapshot *ret, struct ft_history *history)
+{
+	struct ft_probe p = FT_PROBE_NONE;
+	char why[128];
+	int err = ft_probe_open(&p, o->pins ? o->pins : FT_DEFAULT_PINS, why, sizeof(why));
+
+	if (!err)
+		err = ft_probe_snapshot(&p, ret);
+	if (!err && history)
+		err = ft_probe_get_history(&p, history);
+	if (!err)
+		count_peers(reader, &p, ret);
+	ft_probe_close(&p);
+	if (!err)
+		ret->counting = ft_lock_holder() > 0; /* else: the kernel counts alone */
+	return err;
+}
+
 static int view_agent(void *ctx, struct ft_report *r)
 {
 	struct viewer *v = ctx;
-	struct ft_probe p = FT_PROBE_NONE;
-	const char *pins = v->options->pins ? v->options->pins : FT_DEFAULT_PINS;
-	char why[128];
-	int err = ft_probe_open(&p, pins, why, sizeof(why));
+	int err = ft_cmd_read_agent(v->options, &v->reader, &v->snapshot, &v->history);
 
-	if (!err)
-		err = ft_probe_snapshot(&p, &v->snapshot);
-	if (!err)
-		err = ft_probe_get_history(&p, &v->history);
-	if (!err)
-		ft_cmd_count_peers(&v->peers, &p, &v->snapshot);
-	ft_probe_close(&p);
 	if (err && !v->snapshot.nhops)
 		return err;
 	v->live->message = err ? "the agent was stopped: these are its last numbers" : NULL;
-	v->snapshot.counting = err || ft_lock_holder() > 0; /* else: the kernel counts alone */
+	if (err)
+		v->snapshot.counting = 1; /* not even the kernel counts: the message says it */
 	ft_model_build(&v->snapshot, &v->history, r);
 	return 0;
 }

@@ -120,6 +120,27 @@ equal "record -c --pins takes the agent's" "$(recorded -c "$W/own.conf" --pins "
 release # before the terminal, which would hold the connections, too
 terminal "$FT top -c $W/own.conf --netns $NS"
 holds "the live view says so" sees 'a scope of their own: counting for this view only'
+
+# --- a recording goes on with the next agent ---
+start "$FT" record --interval 100ms "$W/restarted" 2>"$W/record.out"
+recorder=$PID
+until_true 5 test -s "$W/restarted"
+began_at() { # the start of the counters in the last line
+	tail -n 1 "$W/restarted" | jq .start_ns
+}
+first=$(began_at)
+stop "$AGENT"
+holds "record: the agent is gone, and it says so" until_true 5 grep -q 'agent was stopped' "$W/record.out"
+lines=$(wc -l <"$W/restarted")
+sleep 0.5
+equal "record: what is over is not written again" "$(wc -l <"$W/restarted")" "$lines"
+agent -c "$W/agent.conf" --netns "$NS"
+another() {
+	[ "$(began_at)" -gt "$first" ]
+}
+holds "record: then it takes the next agent's counters" until_true 5 another
+stop "$recorder" INT
+holds "record: the recording can be shown" "$FT" top --once --replay "$W/restarted"
 stop "$AGENT"
 
 # --- how soon ---
