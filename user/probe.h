@@ -149,7 +149,8 @@ int ft_probe_snapshot(const struct ft_probe *p, struct ft_snapshot *ret);
 
 /* So many more connects had a destination that was no hop yet. */
 void ft_probe_add_undiscovered(struct ft_probe *p, uint64_t connects);
-/* So many hops that discovery found have no room (loss no_rule_slot). */
+/* So many hops that discovery found just now have no room (loss no_rule_slot, a counter: the most
+ * at once; what connects is found, and missed, again and again). */
 void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops);
 
 /* Call fn for every open flow; stops and returns fn's value when it is not 0. */

@@ -158,7 +158,7 @@ void ft_probe_set_no_room(struct ft_probe *p, uint32_t hops)
 {
 	uint32_t zero = 0;
 
-	if (p->meta.no_rule_slot == hops)
+	if (hops <= p->meta.no_rule_slot)
 		return;
 	p->meta.no_rule_slot = hops;
 	bpf_map_update_elem(p->map[FT_MAP_META], &zero, &p->meta, BPF_ANY);

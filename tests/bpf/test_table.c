@@ -393,3 +393,15 @@ Test(table, closed_flows_never_take_the_place_of_open_ones)
 			     kit_flows(door, -1));
 	}
 }
+
+Test(table, hops_without_room_are_a_counter_that_does_not_fall)
+{
+	struct ft_probe *p;
+
+	kit_count(KIT_TRACEPOINT, HOPS);
+	p = kit_probe(FT_SOURCE_TRACEPOINT);
+	ft_probe_set_no_room(p, 2); /* two listeners that are always there */
+	ft_probe_set_no_room(p, 5); /* and three destinations that were connected to just now */
+	ft_probe_set_no_room(p, 2);
+	cr_assert_eq(kit_read(FT_SOURCE_TRACEPOINT)->totals.loss[FT_LOSS_NO_RULE_SLOT], 5);
+}
