@@ -155,9 +155,10 @@ static void pin(struct ft_counting *c, const char *pins)
 	if (err)
 		ft_log(FT_LOG_WARN,
 		       "cannot pin the counters in %s (%s): nobody else can look at them, and they "
-		       "end "
-		       "with this process. mount -t bpf bpf /sys/fs/bpf",
-		       pins, strerror(-err));
+		       "end with this process. %s",
+		       pins, strerror(-err),
+		       err == -EEXIST ? "Others may write there: remove it"
+				      : "mount -t bpf bpf /sys/fs/bpf");
 }
 
 /* Listeners that are older have no owner in source sockops: it has no scan to find them. */

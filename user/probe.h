@@ -205,10 +205,11 @@ bool ft_probe_same_rules(const struct ft_probe *p, const struct ft_rules *rules)
 int ft_probe_take_over(struct ft_probe *p, uint32_t interval_ms);
 
 /* --- pins (probe_pins.c) --- */
-/* Make every object outlive this process. -errno when bpffs is missing or full. */
+/* Make every object outlive this process. -errno when bpffs is missing or full; -EEXIST: there is a
+ * directory in which others may write. */
 int ft_probe_pin(struct ft_probe *p, const char *dir);
-/* Open what is pinned in dir. -ENOENT: nothing there. -ESTALE: something is there that
- * is incomplete or of another ABI; why says what. */
+/* Open what is pinned in dir. -ENOENT: nothing there, or a directory in which others may write.
+ * -ESTALE: something is there that is incomplete or of another ABI; why says what. */
 int ft_probe_adopt(struct ft_probe *p, const char *dir, char *why, size_t why_len);
 /* The same for a reader, who must not keep the programs attached when the agent lets go: of the
  * links only the dump's is opened. */

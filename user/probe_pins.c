@@ -58,14 +58,29 @@ static bool is_bpffs(const char *dir)
 	return !statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Whether nobody but us, or root, can put names there. `mount -t bpf` makes a bpffs in which
+ * everybody may make a directory of any name, and its owner may take our pins away, or give us his
+ * own to count on. A link is not followed: where it leads may change. */
+static bool is_ours(const char *dir)
+{
+	struct stat st;
+
+	return !lstat(dir, &st) && S_ISDIR(st.st_mode) && !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       (!st.st_uid || st.st_uid == geteuid());
+}
+
 int ft_probe_pin(struct ft_probe *p, const char *dir)
 {
-	int err = mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
+	bool made = !mkdir(dir, 0700);
+	int err = made || errno == EEXIST ? 0 : -errno;
 
 	if (!err && !is_bpffs(dir)) {
-		rmdir(dir);
+		if (made)
+			rmdir(dir);
 		return -ENOTSUP;
 	}
+	if (!err && !is_ours(dir))
+		return -EEXIST;
 	for (int i = 0; !err && i < FT_NMAPS; i++)
 		if (p->map[i] >= 0)
 			err = pin(p->map[i], dir, map_pins[i]);
@@ -214,7 +229,7 @@ static int clear(const char *dir, bool remove)
 {
 	int n;
 
-	if (!is_bpffs(dir))
+	if (!is_bpffs(dir) || !is_ours(dir))
 		return 0;
 	n = clear_names(dir, link_pins, FT_NLINKS, remove) +
 	    clear_names(dir, map_pins, FT_NMAPS, remove) +
@@ -238,7 +253,7 @@ static int open_all(struct ft_probe *p, const char *dir, bool reads, char *why, 
 	p->adopted = true;
 	if (why_len)
 		why[0] = 0;
-	err = adopt_meta(p, dir, why, why_len);
+	err = is_ours(dir) ? adopt_meta(p, dir, why, why_len) : -ENOENT;
 	if (err == -ENOENT && clear(dir, false)) {
 		snprintf(why, why_len, "\"%s\" is missing", map_pins[FT_MAP_META]);
 		err = -ESTALE;

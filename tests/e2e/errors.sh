@@ -272,3 +272,16 @@ mkdir "$PINS" && bpftool map create "$PINS/foreign" type array key 4 value 4 ent
 agent -c "$conf" --netns "$NS"
 ok "something foreign in the pin directory does not stop it"
 stop "$AGENT"
+
+# --- pins where others may write: bpffs is everybody's, if it is mounted as it comes ---
+mkdir -p "$PINS" && rm -f "$PINS/foreign" && chown 65534 "$PINS"
+fails 0 "a pin directory of somebody else" "cannot pin .*remove it" \
+	"$FT" agent -c "$conf" --netns "$NS" --textfile '' --for 500ms
+equal "nothing is pinned in it" "$(ls -A "$PINS")" ''
+bpftool map create "$PINS/meta" type array key 4 value 4 entries 1 name theirs
+fails 69 "what is pinned there is nobody's to look at" 'no agent is running' "$FT" show hops
+rm -r "$PINS"
+mkdir "$W/empty"
+fails 0 "a pin directory outside bpffs" "cannot pin .*mount -t bpf" \
+	"$FT" agent -c "$conf" --netns "$NS" --textfile '' --for 500ms --pins "$W/empty"
+holds "stays where it was" test -d "$W/empty"
