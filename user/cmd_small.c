@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The commands that are a few lines each: check, discover, detach. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -63,21 +64,28 @@ int ft_cmd_discover(const struct ft_options *o)
 	return FT_EXIT_OK;
 }
 
+/* With the lock in hand, so that no agent can begin meanwhile and lose its pins. */
 int ft_cmd_detach(const struct ft_options *o)
 {
 	const char *pins = o->pins ? o->pins : FT_DEFAULT_PINS;
-	int agent = ft_lock_holder(), n;
+	int agent, lock, n;
 
 	if (geteuid()) {
 		ft_log(FT_LOG_ERROR, "not permitted. Run as root: sudo fantail detach");
 		return FT_EXIT_PERMISSION;
 	}
-	if (agent) {
-		ft_log(FT_LOG_ERROR, "an agent is running (pid %d): stop it first: kill %d", agent,
-		       agent);
+	lock = ft_lock_take(&agent);
+	if (lock == -EBUSY) {
+		if (agent)
+			ft_log(FT_LOG_ERROR, "an agent is running (pid %d): stop it first: kill %d",
+			       agent, agent);
+		else
+			ft_log(FT_LOG_ERROR, "an agent is running, or about to: stop it first");
 		return FT_EXIT_UNAVAILABLE;
 	}
 	n = ft_probe_unpin(pins);
+	if (lock >= 0) /* else nobody can have it: there is no /run to hold it */
+		ft_lock_release(lock);
 	if (n)
 		printf("removed %d objects pinned in %s\n", n, pins);
 	else

@@ -84,3 +84,13 @@ holds "--keep leaves the counters" show hops
 "$FT" detach >"$W/out" 2>&1
 equal "fantail detach succeeds" $? 0
 holds "and removes everything" test ! -e "$PINS"
+
+# an agent is one whatever its file is called
+cp "$FT" "$W/counter"
+start "$W/counter" agent -c "$W/fantail.conf" --netns "$NS" --textfile "$PROM" >>"$W/agent.log" 2>&1
+AGENT=$PID
+until_true 15 answers || die "the agent starts" "$(tail -n 3 "$W/agent.log")"
+"$FT" detach >"$W/out" 2>&1
+equal "detach leaves a running agent alone" $? 69
+holds "its counters stay pinned" test -e "$PINS/meta"
+stop "$AGENT"
