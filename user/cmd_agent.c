@@ -301,6 +301,7 @@ int ft_cmd_agent(const struct ft_options *o)
 		return FT_EXIT_INTERNAL;
 	a->options = o;
 	a->pins = o->pins ? o->pins : FT_DEFAULT_PINS;
+	signal(SIGPIPE, SIG_IGN); /* nobody has to listen to what it says */
 	if (geteuid() && (code = ft_check_privileged(o)))
 		return code;
 	code = check_config(o);

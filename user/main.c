@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* fantail: counts TCP connections per hop in the kernel, and says how many backend flows each
  * client connection costs. This file only dispatches. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "cmd.h"
@@ -62,11 +64,25 @@ static int flushed(int code)
 	return code;
 }
 
+/* A closed 0, 1 or 2 would become the number of the next file that is opened, and what is said
+ * would go there: into the lock, or a map. Not for writing, so that it still cannot be said. */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct ft_options o;
 	char why[160];
 
+	fill_standard_files();
 	if (ft_options_parse(argc, argv, &o, why, sizeof(why))) {
 		ft_log(FT_LOG_ERROR, "%s", why);
 		return FT_EXIT_USAGE;

@@ -224,6 +224,27 @@ fails 73 "read-only /run" 'cannot lock /run/fantail/lock: Read-only file system\
 	unshare --mount sh -c 'mount -t tmpfs -o ro none /run && exec "$@"' sh \
 	"$FT" agent -c "$conf" --netns "$NS" --textfile "" --for 1s
 
+# --- nobody listens to what it says ---
+mkfifo "$W/said"
+rm -f "$PROM"
+# shellcheck disable=SC2016 # of the inner shell
+start bash -c 'exec "$@" 2>"$0"' "$W/said" "$FT" agent -c "$conf" --netns "$NS" --textfile "$PROM"
+AGENT=$PID
+head -n 1 "$W/said" >/dev/null
+until_true 15 answers || die "the agent starts"
+kill -HUP "$AGENT" # which it answers with a line
+sleep 0.5
+holds "a reader of its messages that is gone does not end it" answers
+stop "$AGENT"
+# shellcheck disable=SC2016
+start bash -c 'exec "$@" 2>&-' - "$FT" agent -c "$conf" --netns "$NS" --textfile "$PROM"
+AGENT=$PID
+until_true 15 answers || die "the agent starts"
+equal "what it cannot say goes into no file" "$(cat /run/fantail/lock)" "$AGENT"
+stop "$AGENT"
+fails 73 "nowhere to print to" 'cannot write to standard output' \
+	bash -c 'exec "$@" >&-' - "$FT" help
+
 # --- a second agent ---
 agent -c "$conf" --netns "$NS"
 "$FT" agent -c "$conf" --netns "$NS" --textfile "$W/second.prom" --for 1s >"$W/out" 2>&1
