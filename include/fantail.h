@@ -23,6 +23,7 @@
 #define FT_NAME_LEN  32
 #define FT_COMM_LEN  16
 #define FT_TEXT_LEN  192
+#define FT_PATH_LEN  256 /* a container's cgroup has some 210 */
 
 #define FT_ABI_SIZE(type, size)                                                                    \
 	_Static_assert(sizeof(struct type) == (size), "struct " #type " changed size")
@@ -225,9 +226,9 @@ struct ft_meta {
 	__u32 no_rule_slot; /* hops that discovery found and that found no room */
 	__u32 undiscovered; /* connects to destinations that had no hop yet; saturated */
 	char version[32];
-	char cgroup[FT_TEXT_LEN]; /* source sockops: the cgroup directory */
+	char cgroup[FT_PATH_LEN]; /* source sockops: the cgroup directory */
 };
-FT_ABI_SIZE(ft_meta, 264);
+FT_ABI_SIZE(ft_meta, 328);
 enum ft_source { FT_SOURCE_TRACEPOINT, FT_SOURCE_SOCKOPS, FT_NSOURCES };
 
 /* Listening sockets that are known at once. */

@@ -283,7 +283,7 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 {
 	struct ft_config *c = calloc(1, sizeof(*c));
 	struct ft_buf errors = {0};
-	char dir[256];
+	char dir[FT_PATH_LEN];
 	char *slash;
 	bool discover;
 	enum status status = CHECK_OK;

@@ -22,9 +22,9 @@ struct result {
 /* What the options and the configuration together ask for; the defaults if that is wrong. */
 struct ft_check_wanted {
 	bool sockops, pairs;
-	bool source_set;  /* somebody said which source */
-	char cgroup[256]; /* "" none */
-	char netns[256];  /* the path of the only one; "" none */
+	bool source_set;	  /* somebody said which source */
+	char cgroup[FT_PATH_LEN]; /* "" none */
+	char netns[FT_PATH_LEN];  /* the path of the only one; "" none */
 };
 struct ft_check_wanted ft_check_wanted(const struct ft_options *o);
 

@@ -74,7 +74,7 @@ static void write_textfile(struct agent *a)
  * before anything is adopted: a mistake here must not cost what was counted. */
 static int check_textfile(const char *path)
 {
-	char dir[256];
+	char dir[FT_PATH_LEN];
 	char *slash;
 
 	if (ft_sink_may_replace(path)) {

@@ -33,15 +33,15 @@ struct ft_config_hop {
 enum ft_netns_scope { FT_NETNS_ALL, FT_NETNS_OWN, FT_NETNS_PATH };
 
 struct ft_config {
-	uint32_t interval_ms;	   /* 100..3600000; default 1000 */
-	char textfile[256];	   /* default FT_DEFAULT_TEXTFILE; "" = none */
-	uint32_t scan_ms;	   /* 100..3600000, at least so long between scans; default 5000 */
-	uint32_t one_shot_ms;	   /* 0..3600000; default 0: by payload only */
-	uint32_t max_flows;	   /* 1024..16777216; default 262144 */
-	enum ft_netns_scope netns; /* default all */
-	char netns_path[256];
-	char cgroup[256]; /* key `cgroup`; "" = none */
-	uint8_t source;	  /* key `source`; default FT_SOURCE_TRACEPOINT */
+	uint32_t interval_ms;	    /* 100..3600000; default 1000 */
+	char textfile[FT_PATH_LEN]; /* default FT_DEFAULT_TEXTFILE; "" = none */
+	uint32_t scan_ms;	    /* 100..3600000, at least so long between scans; default 5000 */
+	uint32_t one_shot_ms;	    /* 0..3600000; default 0: by payload only */
+	uint32_t max_flows;	    /* 1024..16777216; default 262144 */
+	enum ft_netns_scope netns;  /* default all */
+	char netns_path[FT_PATH_LEN];
+	char cgroup[FT_PATH_LEN]; /* key `cgroup`; "" = none */
+	uint8_t source;		  /* key `source`; default FT_SOURCE_TRACEPOINT */
 	bool source_set;
 	bool pairs;	    /* key `pairs`; default true */
 	bool quality;	    /* key `quality`; reserved, has no effect */

@@ -19,7 +19,7 @@ int ft_counting_default_cgroup(struct ft_counting *c)
 {
 	if (c->config.source != FT_SOURCE_SOCKOPS || c->config.cgroup[0])
 		return 0;
-	if (!ft_check_cgroup2(c->config.cgroup, FT_TEXT_LEN))
+	if (!ft_check_cgroup2(c->config.cgroup, sizeof(c->config.cgroup)))
 		return 0;
 	ft_log(FT_LOG_ERROR,
 	       "cgroup2 is not mounted. mount -t cgroup2 none /sys/fs/cgroup/unified");

@@ -10,10 +10,9 @@
 #include "config.h"
 #include "options.h"
 
-#define FT_PATH_MAX 190
-#define ON(cmd)	    (1U << (cmd))
-#define ALL	    (ON(FT_NCOMMANDS) - 1)
-#define COUNTS	    (ON(FT_CMD_TOP) | ON(FT_CMD_AGENT) | ON(FT_CMD_RECORD) | ON(FT_CMD_CHECK))
+#define ON(cmd) (1U << (cmd))
+#define ALL	(ON(FT_NCOMMANDS) - 1)
+#define COUNTS	(ON(FT_CMD_TOP) | ON(FT_CMD_AGENT) | ON(FT_CMD_RECORD) | ON(FT_CMD_CHECK))
 
 static const struct {
 	const char *name, *argument, *help;
@@ -200,7 +199,7 @@ static int source(const char *text, int *ret)
 /* Longer ones do not fit where they are kept, and must not be cut. */
 static int path(const char *text, const char **ret)
 {
-	if (strlen(text) > FT_PATH_MAX)
+	if (strlen(text) >= FT_PATH_LEN)
 		return -EINVAL;
 	*ret = text;
 	return 0;
@@ -293,6 +292,17 @@ static const char *values(int row)
 	return strcmp(table[row].argument, "DURATION") ? "" : " (100ms, 10s, 5m)";
 }
 
+/* A long one says only that: its own text would leave no room for the reason. */
+static void bad_value(int row, const char *text, char *why, size_t why_len)
+{
+	if (strlen(text) >= FT_PATH_LEN)
+		snprintf(why, why_len, "--%s: longer than %d characters", table[row].name,
+			 FT_PATH_LEN - 1);
+	else
+		snprintf(why, why_len, "--%s: \"%s\" is not %s%s", table[row].name, text,
+			 table[row].argument, values(row));
+}
+
 static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t why_len)
 {
 	struct option longs[NOPTIONS + 1] = {0};
@@ -315,8 +325,7 @@ static int walk(struct ft_options *o, int argc, char **argv, char *why, size_t w
 			return no_option(row < 0 ? refused(argv, letter) : table[row].name,
 					 o->command, why, why_len);
 		if (set(o, id, optarg)) {
-			snprintf(why, why_len, "--%s: \"%s\" is not %s%s", table[row].name, optarg,
-				 table[row].argument, values(row));
+			bad_value(row, optarg, why, why_len);
 			return -EINVAL;
 		}
 	}

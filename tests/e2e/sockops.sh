@@ -52,6 +52,18 @@ storm sockops
 stop "$AGENT"
 holds "a clean stop removes the pins" test ! -e "$PINS"
 
+# a path as long as a container's is kept whole: by it the next agent knows whose counters these are
+deep=$group/$(printf 'x%.0s' {1..200})
+mkdir "$deep" || die "make a cgroup with a long name"
+printf 'cgroup = "%s";\n' "$deep" | cat - "$W/fantail.conf" >"$W/deep.conf"
+agent -c "$W/deep.conf"
+{ kill -KILL "$AGENT" && wait "$AGENT"; } 2>/dev/null
+rm -f "$PROM"
+agent -c "$W/deep.conf"
+says "counters of a cgroup with a long path are adopted" "$W/agent.log" 'adopted'
+stop "$AGENT"
+rmdir "$deep"
+
 "$FT" agent -c "$W/fantail.conf" --source sockops --cgroup "$W" --textfile "$PROM" \
 	--for 1s >"$W/out" 2>&1
 equal "a directory that is no cgroup: exit status" $? 69

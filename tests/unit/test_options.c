@@ -47,6 +47,24 @@ Test(options, values_are_parsed)
 	cr_assert_eq(o.verbosity, 2);
 }
 
+Test(options, a_path_is_as_long_as_a_containers_cgroup)
+{
+	static const char pod[] =
+		"/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/"
+		"kubepods-burstable-pod0e3a1d0c_6f54_4c3b_9d7e_2b8f1a9c5d21.slice/cri-containerd-"
+		"3f1c8a9be0d24c7f95a1b2c3d4e5f60718293a4b5c6d7e8f9a0b1c2d3e4f5a6b.scope";
+	char longest[FT_PATH_LEN + 1];
+
+	cr_assert_eq(parse("agent", "--cgroup", pod, NULL), 0, "%s", why);
+	cr_assert_str_eq(o.cgroup, pod);
+	memset(longest, '/', sizeof(longest));
+	longest[FT_PATH_LEN] = '\0';
+	cr_assert_eq(parse("agent", "--cgroup", longest, NULL), -EINVAL);
+	cr_assert_str_eq(why, "--cgroup: longer than 255 characters");
+	longest[FT_PATH_LEN - 1] = '\0';
+	cr_assert_eq(parse("agent", "--cgroup", longest, NULL), 0);
+}
+
 Test(options, the_lab_belongs_to_the_demo)
 {
 	cr_assert_eq(parse("demo", NULL, NULL, NULL), 0);
