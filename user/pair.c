@@ -17,6 +17,8 @@ static const struct {
 
 bool ft_pair_holds(unsigned int pattern, enum ft_pair_rule rule)
 {
+	if ((unsigned int)rule >= FT_NPAIR_RULES)
+		return false;
 	if ((pattern & FT_PAIR_REV_ALONE) && (rule == FT_PAIR_BACK || (pattern & FT_PAIR_FW_ANY)))
 		return true;
 	return (pattern & bits[rule].forward) && (pattern & bits[rule].backward);

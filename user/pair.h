@@ -29,7 +29,7 @@ unsigned int ft_pair_plan(const struct ft_hop_def def[FT_MAX_HOPS], uint32_t nho
 /* --- evidence --- */
 
 /* Whether the rule makes a pair of an edge with this pattern: seen forward and back, or back
- * alone. The same as rules_of() in bpf/pair_edge.bpf.h. */
+ * alone. The same as rules_of() in bpf/pair_edge.bpf.h. A number that is no rule makes none. */
 bool ft_pair_holds(unsigned int pattern, enum ft_pair_rule rule);
 unsigned int ft_pair_pattern(const struct ft_pair_edge *e);
 

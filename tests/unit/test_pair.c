@@ -90,6 +90,10 @@ Test(pair, an_edge_needs_both_ways_of_a_rule_or_a_way_back_that_was_alone)
 	cr_expect(
 		!ft_pair_holds(FT_PAIR_FW_LAST | FT_PAIR_FW_LATCH | FT_PAIR_FW_FIFO, FT_PAIR_LAST));
 	cr_expect(ft_pair_holds(FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, FT_PAIR_LAST));
+	/* rows of pinned maps may be anybody's */
+	cr_expect(!ft_pair_holds(FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, FT_NPAIR_RULES));
+	cr_expect(
+		!ft_pair_holds(FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, (enum ft_pair_rule)0x40000000));
 	cr_expect(!ft_pair_holds(FT_PAIR_FW_LAST | FT_PAIR_REV_LAST, FT_PAIR_LATCH));
 	cr_expect(!ft_pair_holds(FT_PAIR_FW_FIFO | FT_PAIR_REV_LAST, FT_PAIR_FIFO));
 	cr_expect(ft_pair_holds(FT_PAIR_FW_FIFO | FT_PAIR_REV_FIFO, FT_PAIR_FIFO));
