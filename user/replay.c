@@ -11,13 +11,17 @@
 
 #define MAX_LINE (1 << 20) /* a snapshot of FT_MAX_HOPS hops has half of that at most */
 
-/* 0, -ENODATA at the end, -EINVAL after saying which line is bad. */
+/* 0, -ENODATA at the end, -EINVAL after saying what cannot be read. */
 static int next_line(struct ft_replay *r)
 {
 	char why[160];
 
-	if (!fgets(r->text, MAX_LINE, r->file))
-		return -ENODATA;
+	if (!fgets(r->text, MAX_LINE, r->file)) {
+		if (!ferror(r->file))
+			return -ENODATA;
+		ft_log(FT_LOG_ERROR, "%s: %s", r->path, strerror(errno));
+		return -EINVAL;
+	}
 	r->line++;
 	if (!strchr(r->text, '\n') && !feof(r->file)) {
 		ft_log(FT_LOG_ERROR, "%s:%lu: no text line: longer than 1 MiB, or binary", r->path,
@@ -36,6 +40,8 @@ static int next_line(struct ft_replay *r)
 
 int ft_replay_open(struct ft_replay *r, const char *path, bool to_end)
 {
+	int err;
+
 	memset(r, 0, sizeof(*r));
 	r->path = path;
 	r->to_end = to_end;
@@ -49,10 +55,10 @@ int ft_replay_open(struct ft_replay *r, const char *path, bool to_end)
 		ft_replay_close(r);
 		return FT_EXIT_INTERNAL;
 	}
-	if (next_line(r)) {
-		if (!r->line)
-			ft_log(FT_LOG_ERROR, "%s: %s", path,
-			       ferror(r->file) ? strerror(errno) : "the recording is empty");
+	err = next_line(r);
+	if (err) {
+		if (err == -ENODATA)
+			ft_log(FT_LOG_ERROR, "%s: the recording is empty", path);
 		ft_replay_close(r);
 		return FT_EXIT_CONFIG;
 	}

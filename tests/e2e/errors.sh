@@ -69,6 +69,12 @@ fails 0 "a key without effect" 'quality.conf: quality: reserved' \
 	"$FT" agent -c "$W/quality.conf" --netns "$NS" --textfile '' --for 200ms
 equal "is said once" "$(grep -c quality "$W/out")" 1
 
+# --- a recording ---
+: >"$W/empty.rec"
+fails 78 "an empty recording" 'empty.rec: the recording is empty' "$FT" top --once --replay "$W/empty.rec"
+fails 78 "a recording that cannot be read" "dir.conf: Is a directory" \
+	"$FT" top --once --replay "$W/dir.conf"
+
 # --- a cgroup, and a source that sees every socket ---
 fails 64 "both are options" 'error: --cgroup takes source sockops, and --source asks' \
 	"$FT" agent --cgroup "$W" --source tracepoint
