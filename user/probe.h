@@ -121,8 +121,8 @@ int ft_probe_fill(struct ft_probe *p, const int *nsfd, size_t n);
  * socket, so the caller chooses how often. sweep: remove, too; it looks at the whole table, and
  * where the flows met are as many as the active ones there is nothing to find. What the walk
  * cannot reach (a namespace without a name) is believed when sweeping. inode[]: the namespaces'
- * own. -EOPNOTSUPP: source sockops, whose programs see no namespaces. *ret_number is written in any
- * case but that.
+ * own. -EOPNOTSUPP: source sockops, whose programs see no namespaces. *ret_number is written when
+ * the scan has begun.
  */
 int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, size_t n, bool sweep,
 		  uint32_t *ret_number);

@@ -215,6 +215,8 @@ int ft_probe_scan(struct ft_probe *p, const int *nsfd, const uint32_t *inode, si
 	if (p->link[FT_LINK_SWEEP] < 0)
 		return -EOPNOTSUPP;
 	err = begin_scan(p, &control);
+	if (err)
+		return err;
 	for (size_t i = 0; !err && i < n; i++)
 		err = scan_namespace(p, nsfd[i], inode[i], control.audit);
 	if (!err && sweep)
