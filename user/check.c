@@ -284,9 +284,9 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 	struct ft_config *c = calloc(1, sizeof(*c));
 	struct ft_buf errors = {0};
 	char dir[FT_PATH_LEN];
-	char *slash;
 	bool discover;
 	enum status status = CHECK_OK;
+	int err;
 
 	if (!c || ft_counting_config(o, c, &discover, &errors)) {
 		SAY(r, "not known while the configuration is wrong");
@@ -295,19 +295,17 @@ static enum status check_textfile(const struct ft_options *o, struct result *r)
 	} else if (!c->textfile[0]) {
 		SAY(r, "no textfile is written");
 	} else {
-		snprintf(dir, sizeof(dir), "%s", c->textfile);
-		slash = strrchr(dir, '/');
-		if (slash)
-			*slash = 0;
+		err = ft_sink_directory(c->textfile, W_OK, dir, sizeof(dir));
 		if (ft_sink_may_replace(c->textfile)) {
 			SAY(r, "%s is there, and no regular file", c->textfile);
 			REMEDY(r, "name another: --textfile FILE; or \"\", to write none");
 			status = CHECK_FAIL;
-		} else if (slash && access(dir, W_OK)) {
-			SAY(r, "cannot write to %s: %s", dir, strerror(errno));
+		} else if (err) {
+			SAY(r, "cannot write to %s: %s", dir, strerror(-err));
 			REMEDY(r, "install prometheus-node-exporter, or name another: --textfile "
 				  "FILE");
-			status = o->textfile ? CHECK_FAIL : CHECK_WARN;
+			/* the agent does without the default one, and without no other */
+			status = strcmp(c->textfile, FT_DEFAULT_TEXTFILE) ? CHECK_FAIL : CHECK_WARN;
 		} else {
 			SAY(r, "metrics go to %s", c->textfile);
 		}

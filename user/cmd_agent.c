@@ -75,7 +75,6 @@ static void write_textfile(struct agent *a)
 static int check_textfile(const char *path)
 {
 	char dir[FT_PATH_LEN];
-	char *slash;
 
 	if (ft_sink_may_replace(path)) {
 		ft_log(FT_LOG_ERROR,
@@ -84,12 +83,7 @@ static int check_textfile(const char *path)
 		       path);
 		return FT_EXIT_CANNOT_WRITE;
 	}
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return 0;
-	*slash = 0;
-	if (!access(dir[0] ? dir : "/", F_OK) || !strcmp(path, FT_DEFAULT_TEXTFILE))
+	if (!ft_sink_directory(path, F_OK, dir, sizeof(dir)) || !strcmp(path, FT_DEFAULT_TEXTFILE))
 		return 0;
 	ft_log(FT_LOG_ERROR,
 	       "cannot write %s: there is no directory %s. Make it, or name another: --textfile "
@@ -115,9 +109,9 @@ static int check_config(const struct ft_options *o)
 
 static void drop_default_textfile(struct agent *a)
 {
-	char *path = a->counting.config.textfile;
+	char *path = a->counting.config.textfile, dir[FT_PATH_LEN];
 
-	if (strcmp(path, FT_DEFAULT_TEXTFILE) || !access("/var/lib/prometheus/node-exporter", F_OK))
+	if (strcmp(path, FT_DEFAULT_TEXTFILE) || !ft_sink_directory(path, F_OK, dir, sizeof(dir)))
 		return;
 	ft_log(FT_LOG_INFO,
 	       "no metrics are written: there is no directory for %s (prometheus-node-exporter "

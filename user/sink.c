@@ -88,6 +88,15 @@ int ft_sink_write(const char *path, const char *data, size_t len)
 	return rc;
 }
 
+int ft_sink_directory(const char *path, int mode, char *ret, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int len = slash ? (int)(slash - path) : 1;
+
+	snprintf(ret, size, "%.*s", len ? len : 1, slash ? path : ".");
+	return access(ret, mode) ? -errno : 0;
+}
+
 int ft_sink_remove(const char *path)
 {
 	_free_ char *tmp = temporary_of(path);

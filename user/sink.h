@@ -19,6 +19,10 @@ int ft_sink_may_replace(const char *path);
  */
 int ft_sink_write(const char *path, const char *data, size_t len);
 
+/* Whether the file's directory lets us write (mode W_OK), or is there at all (F_OK), as access():
+ * 0 or -errno. The directory's name, for a message, is in ret, cut to `size`. */
+int ft_sink_directory(const char *path, int mode, char *ret, size_t size);
+
 /* Remove the file and a temporary left behind. 0, also if there was none, or -errno, as above. */
 int ft_sink_remove(const char *path);
 

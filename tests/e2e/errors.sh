@@ -91,8 +91,6 @@ fails 78 "both are configured" 'both.conf: cgroup takes source sockops, and sour
 	"$FT" record -c "$W/both.conf" "$W/recording"
 holds "and no recording is begun" test ! -e "$W/recording"
 
-fails 78 "a recording that is a directory" 'dir.conf: Is a directory' "$FT" top --replay "$W/dir.conf"
-
 # --- what is not there ---
 fails 78 "no such network namespace" "error: cannot open network namespace $W/nons" \
 	"$FT" agent -c "$conf" --netns "$W/nons" --textfile ''
@@ -116,6 +114,9 @@ fails 73 "a textfile that is no file" 'pipe: it is there, and no regular file' \
 fails 73 "check knows it, too" 'fail  textfile: .*pipe is there, and no regular file' \
 	"$FT" check -c "$conf" --textfile "$W/pipe"
 holds "and it is still there" test -p "$W/pipe"
+echo "textfile = \"$W/nowhere/f.prom\";" >"$W/nowhere.conf"
+fails 73 "and when it is configured" "$W/nowhere" "$FT" agent -c "$W/nowhere.conf" --for 1s
+fails 73 "check knows that" "fail  textfile: cannot write to $W/nowhere" "$FT" check -c "$W/nowhere.conf"
 fails 69 "show without agent" 'fantail agent' "$FT" show hops
 fails 69 "no such cgroup" "$W/nocgroup" \
 	"$FT" agent -c "$conf" --textfile "$PROM" --source sockops --cgroup "$W/nocgroup" --for 1s

@@ -253,3 +253,17 @@ Test(sink, remove_takes_the_file_and_a_temporary_and_may_be_repeated)
 	cr_expect_eq(entries(), 0);
 	cr_expect_eq(ft_sink_remove(path), 0);
 }
+
+Test(sink, the_directory_is_what_stands_before_the_name)
+{
+	char name[64];
+
+	cr_expect_eq(ft_sink_directory(path, F_OK, name, sizeof(name)), 0);
+	cr_expect_str_eq(name, dir);
+	cr_expect_eq(ft_sink_directory("/fantail.prom", F_OK, name, sizeof(name)), 0);
+	cr_expect_str_eq(name, "/");
+	cr_expect_eq(ft_sink_directory("fantail.prom", F_OK, name, sizeof(name)), 0);
+	cr_expect_str_eq(name, ".");
+	cr_expect_eq(ft_sink_directory("/no/such/fantail.prom", F_OK, name, sizeof(name)), -ENOENT);
+	cr_expect_str_eq(name, "/no/such");
+}
