@@ -85,8 +85,10 @@ struct ft_pair_walk {
 	struct ft_pair_open open;
 	uint64_t walk_ns;
 };
+/* Read what is open, of p's maps of flows and edges: each row once, flows first. */
+int ft_probe_pair_rows(const struct ft_probe_pair *p, struct ft_pair_walk *ret);
 /*
- * Read what is open; unless keep, remove edges that have lost a flow - adding them to
+ * The same, folded; unless keep, remove edges that have lost a flow - adding them to
  * ended[fork][pattern] - and flows whose end was not seen, and threads not used for a minute.
  */
 int ft_probe_pair_walk(struct ft_probe_pair *p, bool keep,

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The tables of pairs under names, so that `fantail show pairs` can read them. A list is read
- * key by key: it is for people, and rare. */
+/* The tables of pairs under names, so that `fantail show pairs` can read them. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -54,59 +51,27 @@ static int open_pin(const char *dir, int i)
 	return err ? err : fd < 0 ? -errno : fd;
 }
 
-/* Every entry as key and value side by side, as the rows of a walk are. An entry that is removed
- * meanwhile makes the kernel begin again: so no more rows than the table can have. */
-static int read_table(int fd, size_t key_size, size_t value_size, void **ret, size_t *ret_n)
+/* A map of the right name and another shape is not ours. */
+static bool fits(int fd, size_t key_size, size_t value_size)
 {
 	struct bpf_map_info info = {0};
 	uint32_t len = sizeof(info);
-	size_t size = 0, n = 0, row = key_size + value_size;
-	char *rows = NULL, key[16];
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return -errno;
-	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != key_size ||
-	    info.value_size != value_size)
-		return -ESTALE;
-	while (n < info.max_entries && !bpf_map_get_next_key(fd, n ? key : NULL, key)) {
-		if (n == size) {
-			char *more = realloc(rows, (size = size ? 2 * size : 256) * row);
-
-			if (!more) {
-				free(rows);
-				return -ENOMEM;
-			}
-			rows = more;
-		}
-		memcpy(rows + n * row, key, key_size);
-		if (!bpf_map_lookup_elem(fd, key, rows + n * row + key_size))
-			n++;
-	}
-	*ret = rows;
-	*ret_n = n;
-	return 0;
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_MAP_TYPE_HASH &&
+	       info.key_size == key_size && info.value_size == value_size;
 }
 
 int ft_probe_pair_list(const char *dir, struct ft_pair_walk *ret)
 {
-	_Static_assert(sizeof(*ret->flow) == sizeof(uint64_t) + sizeof(struct ft_pair_flow),
-		       "a row is key and value");
-	_Static_assert(sizeof(*ret->edge) ==
-			       sizeof(struct ft_pair_edge_key) + sizeof(struct ft_pair_edge),
-		       "a row is key and value");
 	_close_ int flows = open_pin(dir, 0), edges = open_pin(dir, 1);
-	struct ft_pair_walk w = {0};
-	int err = flows < 0 ? flows : edges < 0 ? edges : 0;
+	struct ft_probe_pair p = FT_PROBE_PAIR_NONE;
 
-	if (!err)
-		err = read_table(flows, sizeof(uint64_t), sizeof(struct ft_pair_flow),
-				 (void **)&w.flow, &w.nflows);
-	if (!err)
-		err = read_table(edges, sizeof(struct ft_pair_edge_key),
-				 sizeof(struct ft_pair_edge), (void **)&w.edge, &w.nedges);
-	if (err)
-		ft_pair_walk_close(&w);
-	else
-		*ret = w;
-	return err;
+	if (flows < 0 || edges < 0)
+		return flows < 0 ? flows : edges;
+	if (!fits(flows, sizeof(uint64_t), sizeof(struct ft_pair_flow)) ||
+	    !fits(edges, sizeof(struct ft_pair_edge_key), sizeof(struct ft_pair_edge)))
+		return -ESTALE;
+	p.map[FT_PAIR_MAP_FLOWS] = flows;
+	p.map[FT_PAIR_MAP_EDGES] = edges;
+	return ft_probe_pair_rows(&p, ret);
 }

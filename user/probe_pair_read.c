@@ -180,6 +180,20 @@ static int read_edges(const struct ft_probe_pair *p, struct ft_pair_walk *w)
 	return 0;
 }
 
+int ft_probe_pair_rows(const struct ft_probe_pair *p, struct ft_pair_walk *ret)
+{
+	struct ft_pair_walk w = {0};
+	int err = read_flows(p, &w);
+
+	if (!err)
+		err = read_edges(p, &w);
+	if (err)
+		ft_pair_walk_close(&w);
+	else
+		*ret = w;
+	return err;
+}
+
 /* --- removal --- */
 
 static void drop_edges(const struct ft_probe_pair *p, const struct ft_pair_walk *w,
@@ -261,13 +275,13 @@ static int drop_threads(const struct ft_probe_pair *p, uint64_t now)
 int ft_probe_pair_walk(struct ft_probe_pair *p, bool keep,
 		       uint64_t ended[FT_MAX_HOPS][FT_NPAIR_PATTERNS], struct ft_pair_walk *ret)
 {
-	struct ft_pair_walk w = {.walk_ns = ft_clock_ns(CLOCK_MONOTONIC)};
+	uint64_t walk_ns = ft_clock_ns(CLOCK_MONOTONIC);
+	struct ft_pair_walk w = {0};
 	_free_ uint32_t *dead = NULL;
 	size_t ndead = 0;
-	int err = read_flows(p, &w);
+	int err = ft_probe_pair_rows(p, &w);
 
-	if (!err)
-		err = read_edges(p, &w);
+	w.walk_ns = walk_ns;
 	if (!err) {
 		dead = calloc(w.nedges + 1, sizeof(*dead));
 		err = dead ? 0 : -ENOMEM;

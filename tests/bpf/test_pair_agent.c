@@ -4,8 +4,10 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -231,4 +233,75 @@ Test(pair, an_agent_asks_for_byte_counters_where_threads_tell_nothing, .fini = e
 	tick_until(FT_PAIR_SIGNATURE); /* two seconds on: a later close could speak against it */
 	cr_assert_eq(out->confidence, 1000);
 	expect_mean(&out->closed, n / 2, n / 2);
+}
+
+/* --- a list while pairs come and go --- */
+
+#define LISTED 2000
+
+static void put_edge(int fd, uint64_t number)
+{
+	struct ft_pair_edge_key key = {number, number};
+	struct ft_pair_edge edge = {.first_ns = number};
+
+	cr_assert_eq(bpf_map_update_elem(fd, &key, &edge, BPF_ANY), 0);
+}
+
+/* Ends and begins edges until it is killed, in a process of its own. */
+static pid_t churn(int fd)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	for (uint64_t i = 0;; i++) {
+		struct ft_pair_edge_key key = {i % LISTED, i % LISTED};
+
+		bpf_map_delete_elem(fd, &key);
+		put_edge(fd, i % LISTED);
+	}
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct ft_pair_edge_row *x = a, *y = b;
+
+	return x->edge.first_ns < y->edge.first_ns ? -1 : x->edge.first_ns > y->edge.first_ns;
+}
+
+static unsigned int twice(struct ft_pair_walk *w)
+{
+	unsigned int n = 0;
+
+	qsort(w->edge, w->nedges, sizeof(*w->edge), by_first);
+	for (size_t i = 1; i < w->nedges; i++)
+		n += w->edge[i].key.a == w->edge[i - 1].key.a;
+	return n;
+}
+
+Test(pair, a_list_has_no_pair_twice_while_pairs_come_and_go, .fini = end_session)
+{
+	struct ft_pair_walk w = {0};
+	char path[96];
+	int edges;
+	pid_t pid;
+
+	start("hops = (" KIT_RELAY ");");
+	tick();
+	snprintf(path, sizeof(path), "%s/pair_edges", pins);
+	edges = bpf_obj_get(path);
+	cr_assert_geq(edges, 0);
+	for (uint64_t i = 0; i < LISTED; i++)
+		put_edge(edges, i);
+	pid = churn(edges);
+	for (int lists = 0; lists < 200; lists++) {
+		cr_assert_eq(ft_probe_pair_list(pins, &w), 0);
+		/* one at a time is away, a list takes some of those times */
+		cr_expect_geq(w.nedges, LISTED * 9 / 10, "%zu edges", w.nedges);
+		cr_expect_eq(twice(&w), 0);
+		ft_pair_walk_close(&w);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(edges);
 }
