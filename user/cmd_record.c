@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
 #include "cleanup.h"
 #include "cmd.h"
 #include "counting.h"

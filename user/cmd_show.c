@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "check.h"
 #include "cleanup.h"
 #include "cmd.h"
 #include "exit.h"

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* fantail top: the running agent's counters if there is an agent, else a session of its own, or
  * a recording. Three sources, one view. */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "cmd.h"

@@ -3,9 +3,7 @@
  * Nothing stops at the first error (except libconfig, at a syntax error): who edits the file
  * during an incident gets all of them at once. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config_internal.h"

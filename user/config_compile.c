@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "config_internal.h"
-#include "tcp.h"
 
 int ft_config_find(const struct ft_config *c, const char *name)
 {

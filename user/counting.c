@@ -2,15 +2,10 @@
 /* The session. What costs more than O(hops) is an errand: it measures its own CPU time and comes
  * back so late that it stays within a thousandth of a core. The scan may cost a hundredth. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "check.h"
-#include "cleanup.h"
 #include "clock.h"
 #include "counting.h"
 #include "counting_discover.h"

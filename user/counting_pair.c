@@ -4,7 +4,6 @@
  * for only where threads tell nothing. */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

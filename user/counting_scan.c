@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +15,6 @@
 #include "clock.h"
 #include "counting_scan.h"
 #include "scanned.h"
-#include "log.h"
 
 #define SECOND	    1000000000ULL
 #define SHARE	    100	 /* of a core: a hundredth */

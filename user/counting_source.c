@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Tracing programs see every socket, so they are the source unless somebody says otherwise. Where
  * they cannot be loaded (no BTF, no CAP_PERFMON) sockops programs still may. */
-#include <stdio.h>
 #include <string.h>
 
 #include "check.h"

@@ -124,11 +124,6 @@ void ft_log_set_verbosity(int level)
 	verbosity = level;
 }
 
-int ft_log_verbosity(void)
-{
-	return verbosity;
-}
-
 void ft_log_hold(void)
 {
 	held.on = true;

@@ -15,7 +15,6 @@ enum ft_log_level { FT_LOG_ERROR, FT_LOG_WARN, FT_LOG_INFO, FT_LOG_DEBUG, FT_LOG
 void ft_log(enum ft_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void ft_log_set_verbosity(int verbosity); /* 0, 1 (-v) or 2 (-vv); default 0 */
-int ft_log_verbosity(void);
 
 /* While held, the last 64 lines wait in memory; release prints them, and how many older
  * ones were lost. Neither nests; ft_term_open() holds and ft_term_close() releases. */

@@ -6,7 +6,6 @@
 #include <math.h>
 
 #include "metric.h"
-#include "pair.h"
 
 static double build_info(const struct ft_metric_at *at)
 {

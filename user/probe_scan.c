@@ -3,7 +3,6 @@
  * after everything that belongs to it, so that a reader who sees its number finds the rest. */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <string.h>
 
 #include "probe_internal.h"
 

@@ -15,7 +15,6 @@
 #include "pair.h"
 #include "show_flows.h"
 #include "show_pairs.h"
-#include "tcp.h"
 #include "view.h"
 
 struct entry {

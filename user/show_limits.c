@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
 #include "exit.h"
 #include "scanned.h"
 #include "log.h"

@@ -3,7 +3,6 @@
  * frame. The headline names the worst edge before any table, because it is what somebody at
  * 3 a.m. needs; it stays when a screen has one line, and the key line is always the last. */
 #include <math.h>
-#include <string.h>
 
 #include "tcp.h"
 #include "view_frame_internal.h"

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "pair.h"
 #include "tcp.h"
 #include "view.h"
 

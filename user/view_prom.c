@@ -3,10 +3,8 @@
  * row's scope names. A label value that is not UTF-8 would make node_exporter skip the whole
  * file, so that every one is cleaned here, whatever the report holds. */
 #include <math.h>
-#include <string.h>
 
 #include "metric.h"
-#include "pair.h"
 #include "tcp.h"
 #include "view.h"
 
