@@ -49,8 +49,8 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lelf -lz -lm
 # PURE: no libbpf, no clock, no tty, no log, no exit; linked into unit tests without -lbpf.
 # SHELL: everything that touches the world. The two lists are documentation.
 MODULES := $(basename $(notdir $(wildcard user/*.c)))
-PURE := $(filter buf tcp addr config config_% discover snapshot snapshot_% scanned model metric \
-	metric_% pair pair_% view_%,$(MODULES))
+PURE := $(filter buf distance tcp addr config config_% discover snapshot snapshot_% scanned model report \
+	metric metric_% pair pair_% view_%,$(MODULES))
 SHELL_OBJS := $(filter-out $(PURE),$(MODULES))
 DOORS := tracepoint sockops sockops_nobtf
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config_internal.h"
+#include "distance.h"
 
 static int grow(struct ft_errors *e)
 {
@@ -82,33 +83,7 @@ struct ft_quoted ft_config_quote(const char *text)
 	return q;
 }
 
-#define NEAREST_LEN 32 /* no name is longer */
-#define NEAREST_MAX 2  /* more edits make another word of it */
-
-/* Levenshtein distance; both shorter than NEAREST_LEN. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[NEAREST_LEN + 1], nb = (unsigned int)strlen(b);
-
-	for (unsigned int j = 0; j <= nb; j++)
-		row[j] = j;
-	for (unsigned int i = 0; a[i]; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i + 1;
-		for (unsigned int j = 0; j < nb; j++) {
-			unsigned int best = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			if (best > diagonal + 1)
-				best = diagonal + 1;
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[nb];
-}
+#define NEAREST_MAX 2 /* more edits make another word of it */
 
 const char *ft_config_nearest(const char *text, const char *const *names, unsigned int count)
 {
@@ -116,10 +91,8 @@ const char *ft_config_nearest(const char *text, const char *const *names, unsign
 	size_t len = strlen(text);
 	const char *ret = NULL;
 
-	if (len >= NEAREST_LEN)
-		return NULL;
 	for (unsigned int i = 0; i < count; i++) {
-		unsigned int d = distance(text, names[i]);
+		unsigned int d = ft_distance(text, names[i]);
 
 		/* A name of two letters is not "near" every other one. */
 		if (d < best && d < len && d < strlen(names[i])) {

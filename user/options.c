@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "distance.h"
 #include "options.h"
 
 #define ON(cmd) (1U << (cmd))
@@ -104,42 +105,14 @@ const char *ft_command_name(enum ft_command c)
 
 /* --- nearest word, for typing errors --- */
 
-static unsigned int smaller(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[64], n = strlen(b);
-
-	if (n >= 64 || strlen(a) >= 64)
-		return 64;
-	for (unsigned int j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned int i = 1; a[i - 1]; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned int j = 1; j <= n; j++) {
-			unsigned int above = row[j];
-
-			row[j] = smaller(diagonal + (a[i - 1] != b[j - 1]),
-					 smaller(above, row[j - 1]) + 1);
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
 static int no_command(const char *word, char *why, size_t why_len)
 {
 	unsigned int best = 3;
 	const char *near = NULL;
 
 	for (unsigned int i = 0; i < FT_NCOMMANDS; i++)
-		if (distance(word, commands[i].name) < best) {
-			best = distance(word, commands[i].name);
+		if (ft_distance(word, commands[i].name) < best) {
+			best = ft_distance(word, commands[i].name);
 			near = commands[i].name;
 		}
 	snprintf(why, why_len,
@@ -157,7 +130,7 @@ static int no_option(const char *word, enum ft_command c, char *why, size_t why_
 	while (*word == '-')
 		word++;
 	for (unsigned int i = 0; i < NOPTIONS; i++) {
-		unsigned int d = distance(word, table[i].name);
+		unsigned int d = ft_distance(word, table[i].name);
 
 		if ((table[i].on & ON(c)) && d < best) {
 			best = d;
