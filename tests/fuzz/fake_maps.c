@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #define MORE	     16	 /* than an array should have */
 
 int fuzz_access(const char *path, int mode);
+int fuzz_lstat(const char *path, struct stat *ret);
 
 struct fake_map {
 	const struct fake_shape *was; /* how it was made */
@@ -269,6 +271,14 @@ int fuzz_access(const char *path, int mode)
 	return strncmp(name, "link_", 5) && fake_map_fd(name) < 0 ? -1 : 0;
 }
 
+/* A directory of ours alone. */
+int fuzz_lstat(const char *path, struct stat *ret)
+{
+	(void)path;
+	*ret = (struct stat){.st_mode = S_IFDIR | 0700};
+	return 0;
+}
+
 int bpf_obj_get_info_by_fd(int fd, void *info, __u32 *info_len)
 {
 	const struct fake_map *m = map_of(fd);
@@ -295,17 +305,6 @@ int bpf_map_lookup_elem(int fd, const void *key, void *value)
 	if (row < 0)
 		return fail(ENOENT);
 	copy_value(m, (uint32_t)row, value);
-	return 0;
-}
-
-int bpf_map_get_next_key(int fd, const void *key, void *next_key)
-{
-	const struct fake_map *m = map_of(fd);
-	int row = m && key ? find(m, key) : -1;
-
-	if (!m || fails() || row + 1 >= (int)m->n)
-		return fail(m ? ENOENT : EBADF);
-	copy_key(m, (uint32_t)row + 1, next_key);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 FILE *fuzz_fopen(const char *path, const char *mode);
 int fuzz_clock_gettime(clockid_t id, struct timespec *ret);
 int fuzz_open(const char *path, int flags, ...);
+int fuzz_openat(int dir, const char *path, int flags, ...);
 DIR *fuzz_opendir(const char *path);
 
 static const uint8_t *file;
@@ -57,6 +58,12 @@ int fuzz_open(const char *path, int flags, ...)
 	(void)flags;
 	errno = ENOENT;
 	return -1;
+}
+
+int fuzz_openat(int dir, const char *path, int flags, ...)
+{
+	(void)dir;
+	return fuzz_open(path, flags);
 }
 
 /* A /proc without processes. */

@@ -11,7 +11,7 @@ FUZZ_CFLAGS = $(ALL_CFLAGS) -O1 $(FUZZ_SAN) -fsanitize=fuzzer-no-link -Itests/fu
 # what needs the skeletons, /proc or a terminal is left out, or faked in tests/fuzz
 FUZZ_USER := $(filter-out main cmd_% demo% term live check lock loop log netns privilege probe_load \
 	probe_pair sink,$(MODULES))
-FUZZ_FAKED := open fopen opendir clock_gettime access
+FUZZ_FAKED := open openat fopen opendir clock_gettime access lstat
 
 $(O)/fuzz $(O)/fuzz/user:
 	$(Q)mkdir -p $@
