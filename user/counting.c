@@ -3,6 +3,7 @@
  * back so late that it stays within a thousandth of a core. The scan may cost a hundredth. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
