@@ -14,22 +14,9 @@
 #define FIRST_LOOK 2
 #define NS_PER_S   1000000000ULL
 
-const char *const ft_window_name[FT_NWINDOWS] = {"1s", "10s", "1m", "5m"};
-const unsigned int ft_window_seconds[FT_NWINDOWS] = {1, 10, 60, 300};
-
 static unsigned int hops_of(const struct ft_snapshot *s)
 {
 	return s->nhops < FT_MAX_HOPS ? s->nhops : FT_MAX_HOPS;
-}
-
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-static double ratio(double numerator, double denominator)
-{
-	return denominator > 0 ? numerator / denominator : NAN;
 }
 
 static const struct ft_sample *last_row(const struct ft_history *h)
@@ -47,16 +34,7 @@ static uint64_t integral(const struct ft_history *h, const struct ft_snapshot *s
 		return 0;
 	if (h->active_mono_ns == last->mono_ns)
 		then = h->active[i];
-	return last->hop[i].active_ns + (then + now) * minus(s->mono_ns, last->mono_ns) / 2;
-}
-
-static uint64_t waits_of(const struct ft_hop_pairs *p)
-{
-	uint64_t n = 0;
-
-	for (unsigned int i = 0; i < FT_NPAIR_WAIT; i++)
-		n += p->wait[i];
-	return n;
+	return last->hop[i].active_ns + (then + now) * ft_minus(s->mono_ns, last->mono_ns) / 2;
 }
 
 void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
@@ -73,7 +51,7 @@ void ft_history_add(struct ft_history *h, const struct ft_snapshot *s)
 			.closed = ft_hop_closed(&s->stats[i]),
 			.one_shot = s->stats[i].one_shot,
 			.exchanges = s->pairs[i].exchanges,
-			.waits = waits_of(&s->pairs[i]),
+			.waits = ft_report_waits(&s->pairs[i]),
 			.wait_sum_ns = s->pairs[i].wait_sum_ns,
 		};
 	if (h->count == FT_HISTORY) {
@@ -150,7 +128,7 @@ static void build_hop(const struct ft_snapshot *s, unsigned int i, struct ft_rep
 	ret->pairs = s->pairs[i];
 	ret->keepalive_seconds = d->keepalive_ms / 1000.0;
 	ret->one_shot = st->one_shot;
-	ret->one_shot_share = ratio((double)st->one_shot, (double)ft_hop_closed(st));
+	ret->one_shot_share = ft_ratio((double)st->one_shot, (double)ft_hop_closed(st));
 }
 
 /* What only a walk sees is known since the last one. */
@@ -167,7 +145,7 @@ static void build_header_of_scan(const struct ft_snapshot *s, struct ft_report *
 	r->scanned = s->scan.number;
 	r->scan_seconds = (double)s->scan.duration_ns / NS_PER_S;
 	r->scan_period_seconds = (double)s->scan.period_ns / NS_PER_S;
-	r->scan_age_seconds = (double)minus(s->mono_ns, s->scan.mono_ns) / NS_PER_S;
+	r->scan_age_seconds = (double)ft_minus(s->mono_ns, s->scan.mono_ns) / NS_PER_S;
 	r->scan_sockets = s->scan.sockets;
 }
 
@@ -183,11 +161,11 @@ static void build_places(struct ft_report *r, struct ft_report_hop *h)
 	p->used = h->active;
 	p->idle = ft_report_idle(h, 0);
 	if (h->side == FT_ACCEPT) {
-		p->used = minus(p->used, h->found.held);
-		p->idle = minus(p->idle, h->found.held_idle);
+		p->used = ft_minus(p->used, h->found.held);
+		p->idle = ft_minus(p->idle, h->found.held_idle);
 	}
 	p->idle_oldest_seconds = (double)h->found.idle_oldest_ns / NS_PER_S;
-	p->drain_per_second = p->idle ? ratio((double)p->idle, h->keepalive_seconds) : NAN;
+	p->drain_per_second = p->idle ? ft_ratio((double)p->idle, h->keepalive_seconds) : NAN;
 	if (line && line->side == FT_ACCEPT) {
 		p->held = line->found.held;
 		p->held_oldest_seconds = (double)line->found.held_oldest_ns / NS_PER_S;
@@ -206,7 +184,7 @@ static void build_held_check(struct ft_report *r, struct ft_report_hop *a, unsig
 			a->held_check = -1;
 			return;
 		}
-		a->held_check = (int64_t)minus(a->active, r->hop[b].active);
+		a->held_check = (int64_t)ft_minus(a->active, r->hop[b].active);
 	}
 }
 
@@ -277,8 +255,8 @@ static void build_edges(struct ft_report *r)
 		e = &r->edge[r->nedges++];
 		e->from = b->from;
 		e->to = to;
-		e->stock = ratio(b->active, a->active);
-		e->flow_start = ratio(b->opened, a->opened);
+		e->stock = ft_ratio(b->active, a->active);
+		e->flow_start = ft_ratio(b->opened, a->opened);
 		e->from_start =
 			r->uptime_seconds < FIRST_LOOK || !(may_be_late(a) || may_be_late(b));
 		for (unsigned int w = 0; w < FT_NWINDOWS; w++)
@@ -292,14 +270,14 @@ static void build_use(const struct ft_sample *row, double seconds, enum ft_windo
 {
 	const struct ft_hop_sample *then = &row->hop[h->place];
 	const struct ft_hop_pairs *p = &h->pairs;
-	uint64_t exchanges = minus(p->exchanges, then->exchanges);
+	uint64_t exchanges = ft_minus(p->exchanges, then->exchanges);
 
 	if (p->role == FT_PAIR_NONE || row->mono_ns < p->since_ns)
 		return;
 	h->exchange_rate[w] = (double)exchanges / seconds;
-	h->flows_per_exchange[w] = ratio((double)minus(h->opened, then->opened), (double)exchanges);
-	h->wait_seconds[w] = ratio((double)minus(p->wait_sum_ns, then->wait_sum_ns) / NS_PER_S,
-				   (double)minus(waits_of(p), then->waits));
+	h->flows_per_exchange[w] = ft_ratio((double)ft_minus(h->opened, then->opened), (double)exchanges);
+	h->wait_seconds[w] = ft_ratio((double)ft_minus(p->wait_sum_ns, then->wait_sum_ns) / NS_PER_S,
+				   (double)ft_minus(ft_report_waits(p), then->waits));
 }
 
 static void build_hop_window(const struct ft_snapshot *s, const struct ft_sample *row,
@@ -314,9 +292,9 @@ static void build_hop_window(const struct ft_snapshot *s, const struct ft_sample
 		return;
 	then = &row->hop[h->place];
 	seconds = (double)(s->mono_ns - row->mono_ns) / NS_PER_S;
-	h->rate[w] = minus(h->opened, then->opened) / seconds;
-	h->one_shot_in[w] = ratio((double)minus(h->one_shot, then->one_shot),
-				  (double)minus(ft_hop_closed(&s->stats[h->place]), then->closed));
+	h->rate[w] = ft_minus(h->opened, then->opened) / seconds;
+	h->one_shot_in[w] = ft_ratio((double)ft_minus(h->one_shot, then->one_shot),
+				  (double)ft_minus(ft_hop_closed(&s->stats[h->place]), then->closed));
 	build_use(row, seconds, w, h);
 }
 
@@ -335,11 +313,11 @@ static void build_window(const struct ft_snapshot *s, const struct ft_history *h
 		e->covered[w] = covers(row, a) && covers(row, b);
 		if (!e->covered[w])
 			continue;
-		e->opened_to[w] = minus(b->opened, row->hop[b->place].opened);
-		e->opened_from[w] = minus(a->opened, row->hop[a->place].opened);
-		e->flow[w] = ratio(e->opened_to[w], e->opened_from[w]);
+		e->opened_to[w] = ft_minus(b->opened, row->hop[b->place].opened);
+		e->opened_from[w] = ft_minus(a->opened, row->hop[a->place].opened);
+		e->flow[w] = ft_ratio(e->opened_to[w], e->opened_from[w]);
 		/* (opened / seconds) / (flow_ns / ns): the seconds cancel out */
-		e->renewal[w] = ratio(e->opened_to[w], (double)flow_ns / NS_PER_S);
+		e->renewal[w] = ft_ratio(e->opened_to[w], (double)flow_ns / NS_PER_S);
 	}
 }
 
@@ -348,23 +326,23 @@ static uint64_t table_entries(const struct ft_snapshot *s)
 {
 	const __u64 *loss = s->totals.loss;
 	uint64_t placeless =
-		minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] + loss[FT_LOSS_BUSY],
+		ft_minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] + loss[FT_LOSS_BUSY],
 		      loss[FT_LOSS_UNMATCHED_CLOSE]);
 	uint64_t flows = 0;
 
 	for (unsigned int i = 0; i < hops_of(s); i++)
 		flows += ft_hop_active(&s->stats[i]) + ft_hop_in_state(&s->stats[i], FT_SYN_SENT);
-	return minus(flows, placeless);
+	return ft_minus(flows, placeless);
 }
 
 static void build_header(const struct ft_snapshot *s, struct ft_report *r)
 {
-	uint64_t up_ns = minus(s->mono_ns, s->start_ns);
+	uint64_t up_ns = ft_minus(s->mono_ns, s->start_ns);
 
 	r->real_ns = s->real_ns;
 	r->uptime_seconds = (double)up_ns / NS_PER_S;
 	/* The two clocks are read one after the other: to 10 ms it is the same in every file. */
-	r->start_time_seconds = round((double)minus(s->real_ns, up_ns) / NS_PER_S * 100) / 100;
+	r->start_time_seconds = round((double)ft_minus(s->real_ns, up_ns) / NS_PER_S * 100) / 100;
 	snprintf(r->host, sizeof(r->host), "%.*s", (int)sizeof(r->host) - 1, s->host);
 	snprintf(r->version, sizeof(r->version), "%.*s", (int)sizeof(r->version) - 1, s->version);
 	r->source = s->source;
@@ -402,204 +380,4 @@ void ft_model_build(const struct ft_snapshot *s, const struct ft_history *h, str
 	build_edges(ret);
 	for (unsigned int w = 0; w < FT_NWINDOWS; w++)
 		build_window(s, h, w, ret);
-}
-
-/* --- what to say of it --- */
-
-static double share(uint64_t thousandths)
-{
-	return thousandths >= FT_PAIR_NO_SHARE ? NAN : (double)thousandths / 1000;
-}
-
-static struct ft_report_mean mean_of(const struct ft_pair_mean *m, uint64_t max, bool exact)
-{
-	struct ft_report_mean ret = {
-		.mean = NAN,
-		.low = ratio((double)m->partners, (double)m->flows),
-		.high = ratio((double)m->most, (double)m->flows),
-		.flows = m->flows,
-		.partners = m->partners,
-		.max = max,
-	};
-
-	if (exact)
-		ret.mean = ret.high = ret.low;
-	return ret;
-}
-
-static struct ft_pair_mean together(const struct ft_pair_mean *a, const struct ft_pair_mean *b)
-{
-	return (struct ft_pair_mean){a->flows + b->flows, a->partners + b->partners,
-				     a->most + b->most};
-}
-
-void ft_report_paired(const struct ft_report_hop *to, struct ft_report_paired *ret)
-{
-	static const struct ft_report_mean unknown = {.mean = NAN, .low = NAN, .high = NAN};
-	const struct ft_hop_pairs *p = &to->pairs;
-	struct ft_pair_mean all = together(&p->closed, &p->open);
-	bool exact = p->class > FT_PAIR_INTERVAL;
-
-	*ret = (struct ft_report_paired){
-		.known = p->role == FT_PAIR_B && p->class != FT_PAIR_UNKNOWN,
-		.pairable = p->class > FT_PAIR_NOT,
-		.all = unknown,
-		.closed = unknown,
-		.open = unknown,
-		.recent = unknown,
-		.confidence = share(p->confidence),
-		.coverage = share(p->coverage),
-		.reuse_mean = NAN,
-	};
-	if (!ret->known || !ret->pairable)
-		return;
-	ret->all = mean_of(&all, p->closed_max > p->open_max ? p->closed_max : p->open_max, exact);
-	ret->closed = mean_of(&p->closed, p->closed_max, exact);
-	ret->open = mean_of(&p->open, p->open_max, exact);
-	ret->recent = mean_of(&p->recent, p->open_max, exact);
-	ret->reuse_mean = ratio((double)p->reuse_partners, (double)p->reuse_flows);
-}
-
-double ft_report_flows_per_exchange(const struct ft_report_hop *h)
-{
-	if (h->pairs.role == FT_PAIR_NONE)
-		return NAN;
-	return ratio((double)minus(h->opened, h->pairs.opened_before), (double)h->pairs.exchanges);
-}
-
-uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i)
-{
-	uint64_t n = 0;
-
-	for (i++; i < FT_NIDLE; i++)
-		n += h->found.idle[i];
-	return n;
-}
-
-void ft_report_places_line(const struct ft_report *r, unsigned int hop, char *ret, size_t size)
-{
-	const struct ft_report_hop *h = &r->hop[hop];
-	const struct ft_report_places *p = &h->places;
-	char name[FT_NAME_LEN], line[FT_NAME_LEN];
-	size_t len;
-
-	ret[0] = 0;
-	if (!r->scanned || !h->limit)
-		return;
-	ft_text_ascii(h->name, sizeof(name), name, sizeof(name));
-	ft_text_ascii(h->side == FT_ACCEPT || h->from < 0 ? h->name : r->hop[h->from].name,
-		      sizeof(line), line, sizeof(line));
-	len = snprintf(ret, size, "%s: %llu/%u places", name, (unsigned long long)p->used,
-		       h->limit);
-	if (p->idle && len < size)
-		len += snprintf(ret + len, size - len, ", %llu idle (longest %.0fs) free %.2g/s",
-				(unsigned long long)p->idle, p->idle_oldest_seconds,
-				p->drain_per_second);
-	if (p->held && len < size)
-		snprintf(ret + len, size - len, "; %s holds %llu, oldest %.0fs", line,
-			 (unsigned long long)p->held, p->held_oldest_seconds);
-}
-
-const struct ft_report_hop *ft_report_hop_at(const struct ft_report *r, int place)
-{
-	int hop = place < 0 || place >= FT_MAX_HOPS ? -1 : r->hop_at[place];
-
-	return hop < 0 ? NULL : &r->hop[hop];
-}
-
-const struct ft_report_edge *ft_report_edge_to(const struct ft_report *r, unsigned int hop)
-{
-	for (unsigned int i = 0; i < r->nedges; i++)
-		if ((unsigned int)r->edge[i].to == hop)
-			return &r->edge[i];
-	return NULL;
-}
-
-/* What was counted since the start stands for a window that is not covered yet, and for no other: a
- * recording begins without history, however old its counters are. */
-static bool began_just_now(const struct ft_report *r)
-{
-	return r->uptime_seconds <= ft_window_seconds[FT_10S];
-}
-
-double ft_report_flow(const struct ft_report *r, const struct ft_report_edge *e,
-		      const char **ret_window)
-{
-	static const enum ft_window preferred[] = {FT_1M, FT_10S};
-	const char *name = "start";
-	double value = began_just_now(r) && e->from_start ? e->flow_start : NAN;
-
-	for (unsigned int i = 2; i-- > 0;) {
-		/* A covered window in which nothing opened is an answer, not a gap. */
-		if (!e->covered[preferred[i]])
-			continue;
-		name = ft_window_name[preferred[i]];
-		value = e->flow[preferred[i]];
-	}
-	if (ret_window)
-		*ret_window = name;
-	return value;
-}
-
-double ft_report_recent(const struct ft_report *r, const double in[FT_NWINDOWS], double since_start)
-{
-	if (!isnan(in[FT_1M]))
-		return in[FT_1M];
-	if (!isnan(in[FT_10S]))
-		return in[FT_10S];
-	return began_just_now(r) ? since_start : NAN;
-}
-
-double ft_report_exchange_rate(const struct ft_report_hop *h)
-{
-	return isnan(h->exchange_rate[FT_10S]) ? h->exchange_rate[FT_1S] : h->exchange_rate[FT_10S];
-}
-
-double ft_report_wait(const struct ft_report *r, const struct ft_report_hop *h)
-{
-	double all = ratio((double)h->pairs.wait_sum_ns / NS_PER_S, (double)waits_of(&h->pairs));
-
-	return ft_report_recent(r, h->wait_seconds, all);
-}
-
-double ft_report_rate(const struct ft_report *r, unsigned int hop)
-{
-	const struct ft_report_hop *h = &r->hop[hop];
-
-	if (!isnan(h->rate[FT_10S]))
-		return h->rate[FT_10S];
-	if (!isnan(h->rate[FT_1S]))
-		return h->rate[FT_1S];
-	return began_just_now(r) ? ratio((double)h->opened, r->uptime_seconds) : NAN;
-}
-
-/* Two ends of the same connections, as discovery put them together: the ratio says only who else
- * connects. */
-static bool two_ends(const struct ft_report *r, const struct ft_report_edge *e)
-{
-	return r->hop[e->from].side == FT_CONNECT && r->hop[e->to].side == FT_ACCEPT &&
-	       r->hop[e->to].discovered;
-}
-
-const struct ft_report_edge *ft_report_worst(const struct ft_report *r, bool *ret_by_flow)
-{
-	const struct ft_report_edge *stock = NULL, *flow = NULL;
-	double most = FT_RATIO_HIGH;
-
-	for (unsigned int i = 0; i < r->nedges; i++) {
-		const struct ft_report_edge *e = &r->edge[i];
-		double f = ft_report_flow(r, e, NULL);
-
-		if (two_ends(r, e))
-			continue;
-		/* Comparisons with an absent ratio (NAN) are false. */
-		if (e->stock > (stock ? stock->stock : -1))
-			stock = e;
-		if (f >= most) {
-			most = f;
-			flow = e;
-		}
-	}
-	*ret_by_flow = flow && !(stock && stock->stock >= FT_RATIO_HIGH);
-	return *ret_by_flow ? flow : stock;
 }

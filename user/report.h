@@ -4,12 +4,24 @@
 #ifndef FT_REPORT_H
 #define FT_REPORT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fantail.h"
 #include "snapshot.h"
+
+/* Absent (NAN) without a denominator. */
+static inline double ft_ratio(double numerator, double denominator)
+{
+	return denominator > 0 ? numerator / denominator : NAN;
+}
+/* What a counter has grown by; one that fell has not. */
+static inline uint64_t ft_minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
 
 enum ft_window { FT_1S, FT_10S, FT_1M, FT_5M, FT_NWINDOWS };
 extern const char *const ft_window_name[FT_NWINDOWS]; /* "1s" "10s" "1m" "5m" */
@@ -136,6 +148,8 @@ double ft_report_recent(const struct ft_report *r, const double in[FT_NWINDOWS],
 			double since_start);
 /* Exchanges per second to show: over 10 s, else 1 s. */
 double ft_report_exchange_rate(const struct ft_report_hop *h);
+/* How many of an accept hop's flows were served, ever. */
+uint64_t ft_report_waits(const struct ft_hop_pairs *p);
 /* Mean queue wait of an accept hop to show, seconds. */
 double ft_report_wait(const struct ft_report *r, const struct ft_report_hop *h);
 
