@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* One flow as a JSON object or as a line of a table. What a flow that was open before
  * counting began cannot tell (when it opened, and so its age) is absent, never guessed. */
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "addr.h"
 #include "tcp.h"
 #include "view.h"
+#include "view_json_internal.h"
 
 #define NS_PER_S	1000000000ULL
-#define DIGITS		10
 #define PATH_BITS	4
 #define PATH_MAX_STATES (sizeof(((struct ft_flow *)0)->path) * 8 / PATH_BITS)
 
@@ -78,29 +75,6 @@ static unsigned int visited(const struct ft_flow *flow, unsigned char ret[PATH_M
 
 /* --- JSON --- */
 
-static json_t *real(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *text(const char *value)
-{
-	char clean[FT_TEXT_LEN];
-
-	if (!value || !*value)
-		return json_null();
-	ft_text_utf8(value, sizeof(clean) - 1, clean, sizeof(clean));
-	return json_string(clean);
-}
-
-static json_t *endpoint(const __u8 addr[16], unsigned int port)
-{
-	char line[FT_ADDR_TEXT];
-
-	ft_addr_format(addr, port, line);
-	return json_string(line);
-}
-
 static json_t *opened(const struct ft_view_flow *f)
 {
 	uint64_t age_ns = f->mono_ns - f->flow->opened_ns;
@@ -147,23 +121,18 @@ int ft_view_flow_json(const struct ft_view_flow *f, struct ft_buf *out)
 	const struct ft_flow *flow = f->flow;
 	json_t *root = json_pack(
 		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "hop",
-		text(f->hop), "state", ft_state_name(flow->state), "local",
-		endpoint(flow->laddr, flow->lport), "remote", endpoint(flow->raddr, flow->rport),
-		"opened", opened(f), "age_seconds", real(age(f)), "idle_seconds", real(idle(f)),
-		"process", text(f->process), "pid", f->pid ? json_integer(f->pid) : json_null(),
+		ft_json_name(f->hop), "state", ft_state_name(flow->state), "local",
+		ft_json_endpoint(flow->laddr, flow->lport), "remote",
+		ft_json_endpoint(flow->raddr, flow->rport), "opened", opened(f), "age_seconds",
+		ft_json_real(age(f)), "idle_seconds", ft_json_real(idle(f)), "process",
+		ft_json_name(f->process), "pid", f->pid ? json_integer(f->pid) : json_null(),
 		"netns", flow->netns ? json_integer(flow->netns) : json_null(), "transitions",
 		transitions(flow), "unread_bytes",
 		f->row ? json_integer(f->row->unread_bytes) : json_null(), "stale",
 		f->row ? json_boolean(f->row->stale) : json_null(), "pairs", pairs(f), "exchanges",
 		f->exchanges ? json_integer(*f->exchanges) : json_null());
-	char *line = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) : NULL;
 
-	json_decref(root);
-	if (!line)
-		return -ENOMEM;
-	ft_buf_printf(out, "%s", line);
-	free(line);
-	return ft_buf_error(out);
+	return ft_json_add(root, out);
 }
 
 /* --- text --- */

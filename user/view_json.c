@@ -3,33 +3,13 @@
  * cannot know is null, not left out: a reader's path to a number is the same in every
  * version. json_pack gives NULL when any part of it is NULL, so that memory is checked once. */
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "tcp.h"
 #include "view.h"
+#include "view_json_internal.h"
 
 #define SCHEMA 1
-#define DIGITS 10
-
-static json_t *number(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-static json_t *real(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *text(const char *value)
-{
-	char clean[FT_TEXT_LEN];
-
-	ft_text_utf8(value, sizeof(clean) - 1, clean, sizeof(clean));
-	return json_string(clean);
-}
 
 /* {"<name of i>": value[i], …} */
 static json_t *named(const uint64_t *value, const char *(*name)(unsigned int), unsigned int n)
@@ -37,7 +17,7 @@ static json_t *named(const uint64_t *value, const char *(*name)(unsigned int), u
 	json_t *o = json_object();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_object_set_new(o, name(i), number(value[i]));
+		json_object_set_new(o, name(i), ft_json_number(value[i]));
 	if (json_object_size(o) == n)
 		return o;
 	json_decref(o);
@@ -46,9 +26,10 @@ static json_t *named(const uint64_t *value, const char *(*name)(unsigned int), u
 
 static json_t *windows(const double value[FT_NWINDOWS])
 {
-	return json_pack("{s:o,s:o,s:o,s:o}", ft_window_name[FT_1S], real(value[FT_1S]),
-			 ft_window_name[FT_10S], real(value[FT_10S]), ft_window_name[FT_1M],
-			 real(value[FT_1M]), ft_window_name[FT_5M], real(value[FT_5M]));
+	return json_pack("{s:o,s:o,s:o,s:o}", ft_window_name[FT_1S], ft_json_real(value[FT_1S]),
+			 ft_window_name[FT_10S], ft_json_real(value[FT_10S]), ft_window_name[FT_1M],
+			 ft_json_real(value[FT_1M]), ft_window_name[FT_5M],
+			 ft_json_real(value[FT_5M]));
 }
 
 /* SYN_RECV and TIME_WAIT belong to sockets that make no transition: the scan tells. */
@@ -63,7 +44,7 @@ static json_t *states(const struct ft_report *r, const struct ft_report_hop *h)
 		bool known = r->scanned || (order[i] != FT_SYN_RECV && order[i] != FT_TIME_WAIT);
 
 		json_object_set_new(o, ft_state_label(order[i]),
-				    known ? number(h->state[order[i]]) : json_null());
+				    known ? ft_json_number(h->state[order[i]]) : json_null());
 	}
 	if (json_object_size(o) == sizeof(order))
 		return o;
@@ -83,7 +64,7 @@ static json_t *transitions(const struct ft_report_hop *h)
 					array,
 					json_pack("{s:s,s:s,s:o}", "from", ft_state_name(from),
 						  "to", ft_state_name(to), "count",
-						  number(h->transition[from][to])));
+						  ft_json_number(h->transition[from][to])));
 	if (!bad)
 		return array;
 	json_decref(array);
@@ -98,20 +79,21 @@ static json_t *lifetime(const struct ft_report_hop *h)
 	for (unsigned int i = 0; i < FT_NLIFETIME - 1; i++) {
 		below += h->lifetime[i];
 		json_array_append_new(
-			buckets,
-			json_pack("[o,o]", real(ft_lifetime_bounds_ms[i] / 1000.0), number(below)));
+			buckets, json_pack("[o,o]", ft_json_real(ft_lifetime_bounds_ms[i] / 1000.0),
+					   ft_json_number(below)));
 	}
 	if (json_array_size(buckets) != FT_NLIFETIME - 1) {
 		json_decref(buckets);
 		buckets = NULL;
 	}
-	return json_pack("{s:o,s:o,s:o}", "buckets", buckets, "sum", real(h->lifetime_sum_seconds),
-			 "count", number(h->lifetime_count));
+	return json_pack("{s:o,s:o,s:o}", "buckets", buckets, "sum",
+			 ft_json_real(h->lifetime_sum_seconds), "count",
+			 ft_json_number(h->lifetime_count));
 }
 
 static json_t *count_if(bool known, uint64_t value)
 {
-	return known ? number(value) : json_null();
+	return known ? ft_json_number(value) : json_null();
 }
 
 static json_t *seconds_if(bool known, uint64_t ns)
@@ -122,7 +104,8 @@ static json_t *seconds_if(bool known, uint64_t ns)
 /* {"used":…,"limit":…}; null when there is no limit to compare with. */
 static json_t *use_of(uint64_t used, uint64_t limit)
 {
-	return limit ? json_pack("{s:o,s:o}", "used", number(used), "limit", number(limit))
+	return limit ? json_pack("{s:o,s:o}", "used", ft_json_number(used), "limit",
+				 ft_json_number(limit))
 		     : json_null();
 }
 
@@ -132,10 +115,10 @@ static json_t *places(const struct ft_report *r, const struct ft_report_hop *h)
 
 	if (!r->scanned || !h->limit)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o}", "used", number(p->used), "idle", number(p->idle),
-			 "idle_oldest_seconds",
-			 p->idle ? real(p->idle_oldest_seconds) : json_null(), "drain_per_second",
-			 real(p->drain_per_second));
+	return json_pack("{s:o,s:o,s:o,s:o}", "used", ft_json_number(p->used), "idle",
+			 ft_json_number(p->idle), "idle_oldest_seconds",
+			 p->idle ? ft_json_real(p->idle_oldest_seconds) : json_null(),
+			 "drain_per_second", ft_json_real(p->drain_per_second));
 }
 
 static json_t *idle(const struct ft_report *r, const struct ft_report_hop *h)
@@ -146,7 +129,7 @@ static json_t *idle(const struct ft_report *r, const struct ft_report_hop *h)
 
 	for (unsigned int i = 0; r->scanned && i < FT_NIDLE - 1; i++) {
 		snprintf(name, sizeof(name), "%us", bounds[i]);
-		json_object_set_new(o, name, number(ft_report_idle(h, i)));
+		json_object_set_new(o, name, ft_json_number(ft_report_idle(h, i)));
 	}
 	return o;
 }
@@ -157,21 +140,21 @@ static json_t *found(const struct ft_report *r, const struct ft_report_hop *h)
 	const struct ft_hop_scan *f = &h->found;
 	bool accepts = r->scanned && h->side == FT_ACCEPT;
 
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "held",
-			 count_if(accepts, f->held), "held_oldest_seconds",
-			 seconds_if(accepts && f->held, f->held_oldest_ns), "held_check",
-			 h->held_check < 0 ? json_null() : number((uint64_t)h->held_check), "limit",
-			 count_if(h->limit, h->limit), "places", places(r, h), "idle", idle(r, h),
-			 "silent", count_if(r->scanned, f->silent), "stale",
-			 count_if(r->scanned, f->stale), "orphaned_fin_wait2",
-			 count_if(r->scanned, f->fin_wait2), "one_shot",
-			 json_pack("{s:o,s:o,s:o}", "flows", number(h->one_shot), "share",
-				   real(h->one_shot_share), "window", windows(h->one_shot_in)),
-			 "backlog", count_if(accepts, f->backlog), "backlog_limit",
-			 count_if(accepts, f->backlog_limit), "syn_backlog",
-			 count_if(accepts, f->syn_backlog), "ports",
-			 use_of(h->limits.ports_used, h->limits.ports_limit), "files",
-			 use_of(h->limits.files_used, h->limits.files_limit));
+	return json_pack(
+		"{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "held",
+		count_if(accepts, f->held), "held_oldest_seconds",
+		seconds_if(accepts && f->held, f->held_oldest_ns), "held_check",
+		h->held_check < 0 ? json_null() : ft_json_number((uint64_t)h->held_check), "limit",
+		count_if(h->limit, h->limit), "places", places(r, h), "idle", idle(r, h), "silent",
+		count_if(r->scanned, f->silent), "stale", count_if(r->scanned, f->stale),
+		"orphaned_fin_wait2", count_if(r->scanned, f->fin_wait2), "one_shot",
+		json_pack("{s:o,s:o,s:o}", "flows", ft_json_number(h->one_shot), "share",
+			  ft_json_real(h->one_shot_share), "window", windows(h->one_shot_in)),
+		"backlog", count_if(accepts, f->backlog), "backlog_limit",
+		count_if(accepts, f->backlog_limit), "syn_backlog",
+		count_if(accepts, f->syn_backlog), "ports",
+		use_of(h->limits.ports_used, h->limits.ports_limit), "files",
+		use_of(h->limits.files_used, h->limits.files_limit));
 }
 
 static json_t *queue_wait(const struct ft_report_hop *h)
@@ -185,11 +168,13 @@ static json_t *queue_wait(const struct ft_report_hop *h)
 		return json_null();
 	for (unsigned int i = 0; i < FT_NPAIR_WAIT - 1; i++) {
 		below += p->wait[i];
-		json_array_append_new(
-			buckets, json_pack("[o,o]", real(bounds_ms[i] / 1000.0), number(below)));
+		json_array_append_new(buckets,
+				      json_pack("[o,o]", ft_json_real(bounds_ms[i] / 1000.0),
+						ft_json_number(below)));
 	}
-	return json_pack("{s:o,s:o,s:o,s:o}", "buckets", buckets, "sum", real(p->wait_sum_ns / 1e9),
-			 "count", number(below + p->wait[FT_NPAIR_WAIT - 1]), "mean",
+	return json_pack("{s:o,s:o,s:o,s:o}", "buckets", buckets, "sum",
+			 ft_json_real(p->wait_sum_ns / 1e9), "count",
+			 ft_json_number(below + p->wait[FT_NPAIR_WAIT - 1]), "mean",
 			 windows(h->wait_seconds));
 }
 
@@ -202,9 +187,9 @@ static json_t *used(const struct ft_report_hop *h)
 	return json_pack(
 		"{s:o,s:o,s:o,s:o}", "exchanges", count_if(known, p->exchanges), "exchange_rate",
 		known ? windows(h->exchange_rate) : json_null(), "single_exchange",
-		known ? json_pack("{s:o,s:o,s:o}", "flows", number(p->single), "of",
-				  number(p->used), "share",
-				  p->used ? real((double)p->single / p->used) : json_null())
+		known ? json_pack("{s:o,s:o,s:o}", "flows", ft_json_number(p->single), "of",
+				  ft_json_number(p->used), "share",
+				  p->used ? ft_json_real((double)p->single / p->used) : json_null())
 		      : json_null(),
 		"queue_wait_seconds", queue_wait(h));
 }
@@ -215,14 +200,15 @@ static json_t *counted(const struct ft_report *r, const struct ft_report_hop *h)
 
 	return json_pack(
 		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name",
-		text(h->name), "side", ft_side_name(h->side), "from",
-		h->from < 0 ? json_null() : text(r->hop[h->from].name), "port", text(h->port),
-		"process", h->process[0] ? text(h->process) : json_null(), "active",
-		number(h->active), "preexisting", number(h->preexisting), "opened",
-		number(h->opened), "closed", named(h->closed, ft_closed_name, FT_NCLOSED), "failed",
-		named(h->failed, ft_failed_name, FT_NFAILED), "states", states(r, h), "transitions",
-		transitions(h), "rate", windows(h->rate), "lifetime_seconds", lifetime(h), "peers",
-		peers ? number(h->peers) : json_null());
+		ft_json_text(h->name), "side", ft_side_name(h->side), "from",
+		h->from < 0 ? json_null() : ft_json_text(r->hop[h->from].name), "port",
+		ft_json_text(h->port), "process",
+		h->process[0] ? ft_json_text(h->process) : json_null(), "active",
+		ft_json_number(h->active), "preexisting", ft_json_number(h->preexisting), "opened",
+		ft_json_number(h->opened), "closed", named(h->closed, ft_closed_name, FT_NCLOSED),
+		"failed", named(h->failed, ft_failed_name, FT_NFAILED), "states", states(r, h),
+		"transitions", transitions(h), "rate", windows(h->rate), "lifetime_seconds",
+		lifetime(h), "peers", peers ? ft_json_number(h->peers) : json_null());
 }
 
 static json_t *hop(const struct ft_report *r, const struct ft_report_hop *h)
@@ -254,7 +240,7 @@ static json_t *fanout(const __u64 a[FT_NPAIR_FANOUT], const __u64 b[FT_NPAIR_FAN
 		else
 			snprintf(name, sizeof(name), "+Inf");
 		if (a[i] || b[i])
-			bad |= json_object_set_new(o, name, number(a[i] + b[i]));
+			bad |= json_object_set_new(o, name, ft_json_number(a[i] + b[i]));
 	}
 	if (!bad)
 		return o;
@@ -268,18 +254,18 @@ static json_t *part(bool known, const struct ft_report_mean *m,
 {
 	static const __u64 none[FT_NPAIR_FANOUT];
 
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "mean", real(m->mean), "max",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "mean", ft_json_real(m->mean), "max",
 			 count_if(known, m->max), "histogram",
-			 known ? fanout(histogram, none) : json_null(), "low", real(m->low), "high",
-			 real(m->high), "flows", count_if(known, m->flows), "partners",
-			 count_if(known, m->partners));
+			 known ? fanout(histogram, none) : json_null(), "low", ft_json_real(m->low),
+			 "high", ft_json_real(m->high), "flows", count_if(known, m->flows),
+			 "partners", count_if(known, m->partners));
 }
 
 static json_t *recent(bool known, const struct ft_report_mean *m)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "mean", real(m->mean), "low", real(m->low),
-			 "high", real(m->high), "flows", count_if(known, m->flows), "partners",
-			 count_if(known, m->partners));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "mean", ft_json_real(m->mean), "low",
+			 ft_json_real(m->low), "high", ft_json_real(m->high), "flows",
+			 count_if(known, m->flows), "partners", count_if(known, m->partners));
 }
 
 /* All connections since pairing began; then parts of them. */
@@ -293,16 +279,17 @@ static json_t *paired(const struct ft_report_hop *to)
 	known = p.pairable;
 	if (!p.known)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o}}",
-			 "mean", real(p.all.mean), "max", count_if(known, p.all.max), "histogram",
-			 known ? fanout(pairs->closed_fanout, pairs->open_fanout) : json_null(),
-			 "coverage", real(p.coverage), "confidence", real(p.confidence), "pairable",
-			 p.pairable, "low", real(p.all.low), "high", real(p.all.high), "flows",
-			 count_if(known, p.all.flows), "partners", count_if(known, p.all.partners),
-			 "closed", part(known, &p.closed, pairs->closed_fanout), "open",
-			 part(known, &p.open, pairs->open_fanout), "recent",
-			 recent(known, &p.recent), "reuse", "mean", real(p.reuse_mean), "max",
-			 count_if(known, pairs->reuse_max));
+	return json_pack(
+		"{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "mean",
+		ft_json_real(p.all.mean), "max", count_if(known, p.all.max), "histogram",
+		known ? fanout(pairs->closed_fanout, pairs->open_fanout) : json_null(), "coverage",
+		ft_json_real(p.coverage), "confidence", ft_json_real(p.confidence), "pairable",
+		p.pairable, "low", ft_json_real(p.all.low), "high", ft_json_real(p.all.high),
+		"flows", count_if(known, p.all.flows), "partners", count_if(known, p.all.partners),
+		"closed", part(known, &p.closed, pairs->closed_fanout), "open",
+		part(known, &p.open, pairs->open_fanout), "recent", recent(known, &p.recent),
+		"reuse", "mean", ft_json_real(p.reuse_mean), "max",
+		count_if(known, pairs->reuse_max));
 }
 
 static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
@@ -310,15 +297,16 @@ static json_t *edge(const struct ft_report *r, const struct ft_report_edge *e)
 	const struct ft_report_hop *to = &r->hop[e->to];
 	json_t *flow = windows(e->flow);
 
-	if (json_object_set_new(flow, "start", real(e->flow_start))) {
+	if (json_object_set_new(flow, "start", ft_json_real(e->flow_start))) {
 		json_decref(flow);
 		flow = NULL;
 	}
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "from", text(r->hop[e->from].name),
-			 "to", text(to->name), "stock", real(e->stock), "flow", flow, "renewal",
-			 windows(e->renewal), "flows_per_exchange",
-			 real(ft_report_flows_per_exchange(to)), "flows_per_exchange_window",
-			 windows(to->flows_per_exchange), "paired", paired(to));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "from",
+			 ft_json_text(r->hop[e->from].name), "to", ft_json_text(to->name), "stock",
+			 ft_json_real(e->stock), "flow", flow, "renewal", windows(e->renewal),
+			 "flows_per_exchange", ft_json_real(ft_report_flows_per_exchange(to)),
+			 "flows_per_exchange_window", windows(to->flows_per_exchange), "paired",
+			 paired(to));
 }
 
 /* --- lists --- */
@@ -372,9 +360,10 @@ static json_t *scan(const struct ft_report *r)
 {
 	if (!r->scanned)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o}", "seconds", real(r->scan_seconds), "period_seconds",
-			 real(r->scan_period_seconds), "age_seconds", real(r->scan_age_seconds),
-			 "sockets", number(r->scan_sockets));
+	return json_pack("{s:o,s:o,s:o,s:o}", "seconds", ft_json_real(r->scan_seconds),
+			 "period_seconds", ft_json_real(r->scan_period_seconds), "age_seconds",
+			 ft_json_real(r->scan_age_seconds), "sockets",
+			 ft_json_number(r->scan_sockets));
 }
 
 /* --- the answers --- */
@@ -385,8 +374,8 @@ static json_t *header(const struct ft_report *r)
 
 	ft_time_format(r->real_ns, time);
 	return json_pack("{s:i,s:s,s:o,s:s,s:o}", "schema", SCHEMA, "time", time, "host",
-			 text(r->host), "source", ft_source_name(r->source), "uptime_seconds",
-			 real(r->uptime_seconds));
+			 ft_json_text(r->host), "source", ft_source_name(r->source),
+			 "uptime_seconds", ft_json_real(r->uptime_seconds));
 }
 
 static json_t *body(const struct ft_report *r, enum ft_show what, int only)
@@ -397,9 +386,10 @@ static json_t *body(const struct ft_report *r, enum ft_show what, int only)
 		return json_pack("{s:o,s:o,s:o,s:o,s:{s:o,s:o}}", "loss",
 				 named(r->loss, ft_loss_name, FT_NLOSS), "pair_loss",
 				 named(r->pair_loss, ft_pair_loss_name, FT_NPAIR_LOSS), "rescued",
-				 number(r->rescued), "undiscovered", number(r->undiscovered),
-				 "table", "entries", number(r->table_entries), "max",
-				 number(r->max_flows));
+				 ft_json_number(r->rescued), "undiscovered",
+				 ft_json_number(r->undiscovered), "table", "entries",
+				 ft_json_number(r->table_entries), "max",
+				 ft_json_number(r->max_flows));
 	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "hops", hops(r, only), "edges", edges(r, only),
 			 "loss", named(r->loss, ft_loss_name, FT_NLOSS), "drift", drift(r, only),
 			 "scan", scan(r));
@@ -408,15 +398,13 @@ static json_t *body(const struct ft_report *r, enum ft_show what, int only)
 int ft_view_json(const struct ft_report *r, enum ft_show what, int only_hop, struct ft_buf *out)
 {
 	json_t *root = header(r), *rest = body(r, what, only_hop);
-	char *line = NULL;
+	int err = json_object_update(root, rest) ? -ENOMEM : 0;
 
-	if (rest && !json_object_update(root, rest))
-		line = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
-	json_decref(root);
 	json_decref(rest);
-	if (!line)
-		return -ENOMEM;
-	ft_buf_printf(out, "%s\n", line);
-	free(line);
-	return ft_buf_error(out);
+	if (err)
+		json_decref(root);
+	else
+		err = ft_json_add(root, out);
+	ft_buf_add(out, "\n", 1);
+	return err ? err : ft_buf_error(out);
 }

@@ -1,53 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Listeners, destinations and namespaces, one JSON object or one line each. */
-#include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "addr.h"
 #include "tcp.h"
 #include "view.h"
-
-static json_t *text(const char *value)
-{
-	char clean[FT_TEXT_LEN];
-
-	if (!value || !*value)
-		return json_null();
-	ft_text_utf8(value, sizeof(clean) - 1, clean, sizeof(clean));
-	return json_string(clean);
-}
-
-static json_t *endpoint(const __u8 addr[16], unsigned int port)
-{
-	char line[FT_ADDR_TEXT];
-
-	ft_addr_format(addr, port, line);
-	return json_string(line);
-}
-
-/* JSON integers are signed in every reader that matters: what does not fit is saturated. */
-static json_t *number(uint64_t value)
-{
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
+#include "view_json_internal.h"
 
 static json_t *number_if(uint64_t value)
 {
-	return value ? number(value) : json_null();
-}
-
-static int add(json_t *root, struct ft_buf *out)
-{
-	char *line = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
-
-	json_decref(root);
-	if (!line)
-		return -ENOMEM;
-	ft_buf_printf(out, "%s", line);
-	free(line);
-	return ft_buf_error(out);
+	return value ? ft_json_number(value) : json_null();
 }
 
 void ft_view_list_begin(const struct ft_report *r, const char *name, struct ft_buf *out)
@@ -69,12 +31,13 @@ int ft_view_listener_json(const struct ft_view_listener *v, struct ft_buf *out)
 {
 	const struct ft_listener *l = v->listener;
 
-	return add(json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I}", "hop", text(v->hop), "local",
-			     endpoint(l->addr, l->port), "netns", number_if(l->netns), "process",
-			     text(v->process), "pid", number_if(v->pid), "backlog",
-			     (json_int_t)l->backlog, "backlog_limit", (json_int_t)l->backlog_limit,
-			     "syn_backlog", (json_int_t)l->syn_backlog),
-		   out);
+	return ft_json_add(
+		json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I}", "hop", ft_json_name(v->hop), "local",
+			  ft_json_endpoint(l->addr, l->port), "netns", number_if(l->netns),
+			  "process", ft_json_name(v->process), "pid", number_if(v->pid), "backlog",
+			  (json_int_t)l->backlog, "backlog_limit", (json_int_t)l->backlog_limit,
+			  "syn_backlog", (json_int_t)l->syn_backlog),
+		out);
 }
 
 #define LISTENER "%-24s  %-16s  %-15s  %7s  %7s  %7s  %7s  %s\n"
@@ -128,10 +91,11 @@ void ft_view_listener_text(const struct ft_view_listener *v, struct ft_buf *out)
 
 int ft_view_space_json(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
 {
-	return add(json_pack("{s:I,s:o,s:o,s:o}", "netns", (json_int_t)netns, "listen_overflows",
-			     number(s->listen_overflows), "listen_drops", number(s->listen_drops),
-			     "ports", number_if(s->ports)),
-		   out);
+	return ft_json_add(json_pack("{s:I,s:o,s:o,s:o}", "netns", (json_int_t)netns,
+				     "listen_overflows", ft_json_number(s->listen_overflows),
+				     "listen_drops", ft_json_number(s->listen_drops), "ports",
+				     number_if(s->ports)),
+			   out);
 }
 
 void ft_view_space_text(unsigned int netns, const struct ft_space *s, struct ft_buf *out)
@@ -151,10 +115,10 @@ int ft_view_ports_json(const struct ft_view_ports *v, struct ft_buf *out)
 	char local[FT_ADDR_TEXT];
 
 	ft_ip_format(k->laddr, local);
-	return add(
-		json_pack("{s:o,s:s,s:o,s:o,s:I,s:I,s:o,s:o}", "hop", text(v->hop), "local", local,
-			  "remote", endpoint(k->raddr, k->rport), "netns", number_if(k->netns),
-			  "used", (json_int_t)v->used->used, "time_wait",
+	return ft_json_add(
+		json_pack("{s:o,s:s,s:o,s:o,s:I,s:I,s:o,s:o}", "hop", ft_json_name(v->hop), "local",
+			  local, "remote", ft_json_endpoint(k->raddr, k->rport), "netns",
+			  number_if(k->netns), "used", (json_int_t)v->used->used, "time_wait",
 			  (json_int_t)v->used->time_wait, "limit", number_if(v->limit),
 			  "exhausted_in_seconds",
 			  v->exhausted_ns ? json_real((double)v->exhausted_ns / 1e9) : json_null()),
@@ -191,8 +155,9 @@ void ft_view_ports_text(const struct ft_view_ports *v, struct ft_buf *out)
 
 static json_t *end_of(const char *hop, const struct ft_flow *f)
 {
-	return json_pack("{s:o,s:o,s:o}", "hop", text(hop), "local", endpoint(f->laddr, f->lport),
-			 "remote", endpoint(f->raddr, f->rport));
+	return json_pack("{s:o,s:o,s:o}", "hop", ft_json_name(hop), "local",
+			 ft_json_endpoint(f->laddr, f->lport), "remote",
+			 ft_json_endpoint(f->raddr, f->rport));
 }
 
 static json_t *time_of(const struct ft_view_pair *v, uint64_t mono_ns)
@@ -210,10 +175,11 @@ int ft_view_pair_json(const struct ft_view_pair *v, struct ft_buf *out)
 
 	snprintf(id, sizeof(id), "%llx-%llx", (unsigned long long)v->a_id,
 		 (unsigned long long)v->b_id);
-	return add(json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "id", id, "a", end_of(v->a_hop, v->a),
-			     "b", end_of(v->b_hop, v->b), "writes", number(v->writes), "first",
-			     time_of(v, v->first_ns), "last", time_of(v, v->last_ns)),
-		   out);
+	return ft_json_add(json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "id", id, "a",
+				     end_of(v->a_hop, v->a), "b", end_of(v->b_hop, v->b), "writes",
+				     ft_json_number(v->writes), "first", time_of(v, v->first_ns),
+				     "last", time_of(v, v->last_ns)),
+			   out);
 }
 
 #define PAIR "%-12s  %-24s  %-24s  %-12s  %-24s  %-24s  %8s  %8s  %8s\n"
