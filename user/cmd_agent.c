@@ -38,6 +38,7 @@ struct agent {
 	uint64_t next_write_ns, next_trim_ns;
 	uint32_t tick_ms;
 	bool failing; /* the last write failed: say so once */
+	int unread;   /* see ft_log_failing() */
 	bool keep;    /* at the end: the kernel goes on counting */
 };
 
@@ -126,10 +127,9 @@ static void tick(struct agent *a)
 	uint64_t now = ft_clock_ns(CLOCK_MONOTONIC);
 	int err = ft_counting_tick(&a->counting);
 
-	if (err) { /* old numbers must not look new */
-		ft_log(FT_LOG_WARN, "cannot read the counters: %s", strerror(-err));
+	ft_log_failing(&a->unread, err, "read the counters");
+	if (err) /* old numbers must not look new */
 		return;
-	}
 	ft_notify_alive();
 	if (now + a->tick_ms * 500000ULL < a->next_write_ns) /* the nearest tick */
 		return;

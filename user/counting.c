@@ -300,8 +300,7 @@ static void scan(struct ft_counting *c)
 	if (!find_namespaces(c))
 		follow_path(c);
 	err = ft_counting_scan(c);
-	if (err)
-		ft_log(FT_LOG_WARN, "cannot scan the sockets: %s", strerror(-err));
+	ft_log_failing(&c->failed.scan, err, "scan the sockets");
 	/* The walk has set the time by its own cost; where there are thousands of processes,
 	 * looking for their namespaces costs more. */
 	cpu = ft_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
@@ -362,8 +361,7 @@ int ft_counting_tick(struct ft_counting *c)
 	bool first_frame = !c->pins && !c->history.count;
 	int err = c->discover && !first_frame ? ft_counting_discover_new(c) : 0;
 
-	if (err)
-		ft_log(FT_LOG_WARN, "cannot look for new hops: %s", strerror(-err));
+	ft_log_failing(&c->failed.discover, err, "look for new hops");
 	if (!first_frame)
 		scan(c);
 	err = read_counters(c);

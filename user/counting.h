@@ -34,6 +34,9 @@ struct ft_counting {
 	struct ft_errand peers_errand, owners_errand, files_errand, ports_errand;
 	struct ft_port_key *idle_ports; /* see counting_ports.h */
 	size_t nidle_ports;
+	struct {
+		int scan, discover; /* see ft_log_failing() */
+	} failed;
 	uint64_t scan_due_ns;
 	unsigned int scans;
 	bool suspicious; /* the next scan has to sweep */

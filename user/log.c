@@ -119,6 +119,13 @@ void ft_log(enum ft_log_level level, const char *fmt, ...)
 	errno = saved;
 }
 
+void ft_log_failing(int *last, int err, const char *what)
+{
+	if (err && err != *last)
+		ft_log(FT_LOG_WARN, "cannot %s: %s", what, strerror(-err));
+	*last = err;
+}
+
 void ft_log_set_verbosity(int level)
 {
 	verbosity = level;

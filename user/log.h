@@ -14,6 +14,10 @@ enum ft_log_level { FT_LOG_ERROR, FT_LOG_WARN, FT_LOG_INFO, FT_LOG_DEBUG, FT_LOG
  * journal ($JOURNAL_STREAM names it) each line starts with its priority, "<3>" to "<7>". */
 void ft_log(enum ft_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A thing that is tried again and again: "cannot WHAT: reason" as a warning, once while it fails in
+ * the same way. err: -errno of this attempt, or 0; *last: of the one before. */
+void ft_log_failing(int *last, int err, const char *what);
+
 void ft_log_set_verbosity(int verbosity); /* 0, 1 (-v) or 2 (-vv); default 0 */
 
 /* While held, the last 64 lines wait in memory; release prints them, and how many older

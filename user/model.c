@@ -275,9 +275,11 @@ static void build_use(const struct ft_sample *row, double seconds, enum ft_windo
 	if (p->role == FT_PAIR_NONE || row->mono_ns < p->since_ns)
 		return;
 	h->exchange_rate[w] = (double)exchanges / seconds;
-	h->flows_per_exchange[w] = ft_ratio((double)ft_minus(h->opened, then->opened), (double)exchanges);
-	h->wait_seconds[w] = ft_ratio((double)ft_minus(p->wait_sum_ns, then->wait_sum_ns) / NS_PER_S,
-				   (double)ft_minus(ft_report_waits(p), then->waits));
+	h->flows_per_exchange[w] =
+		ft_ratio((double)ft_minus(h->opened, then->opened), (double)exchanges);
+	h->wait_seconds[w] =
+		ft_ratio((double)ft_minus(p->wait_sum_ns, then->wait_sum_ns) / NS_PER_S,
+			 (double)ft_minus(ft_report_waits(p), then->waits));
 }
 
 static void build_hop_window(const struct ft_snapshot *s, const struct ft_sample *row,
@@ -293,8 +295,9 @@ static void build_hop_window(const struct ft_snapshot *s, const struct ft_sample
 	then = &row->hop[h->place];
 	seconds = (double)(s->mono_ns - row->mono_ns) / NS_PER_S;
 	h->rate[w] = ft_minus(h->opened, then->opened) / seconds;
-	h->one_shot_in[w] = ft_ratio((double)ft_minus(h->one_shot, then->one_shot),
-				  (double)ft_minus(ft_hop_closed(&s->stats[h->place]), then->closed));
+	h->one_shot_in[w] =
+		ft_ratio((double)ft_minus(h->one_shot, then->one_shot),
+			 (double)ft_minus(ft_hop_closed(&s->stats[h->place]), then->closed));
 	build_use(row, seconds, w, h);
 }
 
@@ -327,7 +330,7 @@ static uint64_t table_entries(const struct ft_snapshot *s)
 	const __u64 *loss = s->totals.loss;
 	uint64_t placeless =
 		ft_minus(loss[FT_LOSS_TABLE_FULL] + loss[FT_LOSS_NOMEM] + loss[FT_LOSS_BUSY],
-		      loss[FT_LOSS_UNMATCHED_CLOSE]);
+			 loss[FT_LOSS_UNMATCHED_CLOSE]);
 	uint64_t flows = 0;
 
 	for (unsigned int i = 0; i < hops_of(s); i++)

@@ -77,7 +77,8 @@ double ft_report_flows_per_exchange(const struct ft_report_hop *h)
 {
 	if (h->pairs.role == FT_PAIR_NONE)
 		return NAN;
-	return ft_ratio((double)ft_minus(h->opened, h->pairs.opened_before), (double)h->pairs.exchanges);
+	return ft_ratio((double)ft_minus(h->opened, h->pairs.opened_before),
+			(double)h->pairs.exchanges);
 }
 
 uint64_t ft_report_idle(const struct ft_report_hop *h, unsigned int i)
@@ -170,7 +171,8 @@ double ft_report_exchange_rate(const struct ft_report_hop *h)
 
 double ft_report_wait(const struct ft_report *r, const struct ft_report_hop *h)
 {
-	double all = ft_ratio((double)h->pairs.wait_sum_ns / NS_PER_S, (double)ft_report_waits(&h->pairs));
+	double all = ft_ratio((double)h->pairs.wait_sum_ns / NS_PER_S,
+			      (double)ft_report_waits(&h->pairs));
 
 	return ft_report_recent(r, h->wait_seconds, all);
 }

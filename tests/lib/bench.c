@@ -53,6 +53,7 @@ struct bench {
 	struct ft_netns ns;
 	struct program before[MAX_PROGRAMS], cost;
 	size_t nbefore;
+	uint32_t others; /* programs up to this id were there before: an agent's of this machine */
 };
 
 static size_t read_programs(struct program row[MAX_PROGRAMS])
@@ -86,7 +87,7 @@ static void read_cost(struct bench *b)
 	for (size_t i = 0; i < n; i++) {
 		struct program *p = &now[i];
 
-		if (strncmp(p->name, b->prefix, strlen(b->prefix)))
+		if (p->id <= b->others || strncmp(p->name, b->prefix, strlen(b->prefix)))
 			continue;
 		for (size_t j = 0; j < b->nbefore; j++)
 			if (b->before[j].id == p->id) {
@@ -455,6 +456,8 @@ int main(int argc, char **argv)
 		return 64;
 	if (!b.quiet && bpf_enable_stats(BPF_STATS_RUN_TIME) < 0)
 		perror("bench: bpf_enable_stats");
+	while (strcmp(b.what, "watch") && !bpf_prog_get_next_id(b.others, &b.others))
+		;
 	err = attach(&b);
 	if (err) {
 		fprintf(stderr, "bench: %s: %s\n", b.what, strerror(-err));
