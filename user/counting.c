@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "clock.h"
@@ -216,6 +217,17 @@ static int start(struct ft_counting *c, const char *pins)
 	return err == -EPERM ? ft_check_explain(c->options, "not permitted") : FT_EXIT_INTERNAL;
 }
 
+/* Each network namespace in use is an open file. (Under systemd the unit has raised it.) */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const char *pins,
 		      const char *config_text)
 {
@@ -234,6 +246,7 @@ int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const c
 	if (code)
 		return code;
 	ft_probe_prepare();
+	raise_file_limit();
 	err = find_namespaces(c);
 	if (err) {
 		ft_log(FT_LOG_ERROR, "cannot open network namespace %s: %s",

@@ -252,6 +252,14 @@ stop "$AGENT"
 fails 73 "nowhere to print to" 'cannot write to standard output' \
 	bash -c 'exec "$@" >&-' - "$FT" help
 
+# --- few open files ---
+start prlimit --nofile=64:4096 "$FT" agent -c "$conf" --netns "$NS" --textfile "$PROM" >>"$W/agent.log" 2>&1
+AGENT=$PID
+until_true 15 answers || die "the agent starts"
+equal "it opens as many files as it may, not as few as it should" \
+	"$(awk '/^Max open files/ { print $4, $5 }' "/proc/$AGENT/limits")" "4096 4096"
+stop "$AGENT"
+
 # --- a second agent ---
 agent -c "$conf" --netns "$NS"
 "$FT" agent -c "$conf" --netns "$NS" --textfile "$W/second.prom" --for 1s >"$W/out" 2>&1
