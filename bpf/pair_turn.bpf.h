@@ -156,7 +156,8 @@ static __always_inline void link_all(const struct ft_pair_thread *t, struct ft_p
 			link(f, &t->candidate[i].flow, t->candidate[i].evidence, t->used_ns);
 }
 
-/* A write to b: forward. */
+/* A write to b: forward. While nobody knows whose b's they are, it only has its place in the
+ * thread's order. */
 static __always_inline void wrote_b(struct ft_pair_thread *t, struct ft_pair_flow *f, __u64 id)
 {
 	struct ft_pair_ref last = {}, latch, fifo;
@@ -167,6 +168,8 @@ static __always_inline void wrote_b(struct ft_pair_thread *t, struct ft_pair_flo
 		return;
 	queue_remove(queue_of(t, FT_PAIR_B), f, id);
 	pop_for(t, f, id, FT_PAIR_A);
+	if (from == FT_PAIR_NO_HOP)
+		return;
 	fifo = t->wrote_for;
 	fifo.id *= HOP_OF(fifo.id) == from;
 	if (t->last_role == FT_PAIR_A && HOP_OF(t->last.id) == from)
@@ -190,8 +193,29 @@ static __always_inline void wrote_b(struct ft_pair_thread *t, struct ft_pair_flo
 	link_all(t, f);
 }
 
+/* b was read last and an a of this hop is written: what was read is handed over, once. Of all that
+ * the b's of a hop hand over, how much goes to which a's says whose they are. */
+static __always_inline void hand_over(struct ft_pair_thread *t, struct ft_pair_stats *s, __u32 hop)
+{
+	if (t->handed)
+		return;
+	t->handed = 1;
+	barrier_var(hop); /* see drop_edge() */
+	if (hop < FT_MAX_HOPS)
+		add_alone(&s->handed[hop], 1);
+}
+
+/* The same where the fork is another hop's, or is yet to be found: no evidence for an edge. */
+static __always_inline void hand_elsewhere(struct ft_pair_thread *t, __u32 hop)
+{
+	struct ft_pair_stats *s = t->handed ? NULL : stats_of(HOP_OF(t->last.id));
+
+	if (s)
+		hand_over(t, s, hop);
+}
+
 /* b was read and a is written: back. `again`: a was written before, since anything was read. */
-static __always_inline __u32 evidence_back(struct ft_pair_thread *t, bool again)
+static __always_inline __u32 evidence_back(struct ft_pair_thread *t, __u32 hop, bool again)
 {
 	const struct ft_pair_queue *q = queue_of(t, FT_PAIR_B);
 	struct ft_pair_stats *s;
@@ -201,9 +225,7 @@ static __always_inline __u32 evidence_back(struct ft_pair_thread *t, bool again)
 	s = stats_of(HOP_OF(t->last.id));
 	if (!s)
 		return FT_PAIR_REV_LAST;
-	if (!t->handed)
-		add_alone(&s->handed, 1);
-	t->handed = 1;
+	hand_over(t, s, hop);
 	add_alone(&s->back, 1);
 	if (q->waiting == 1 && q->flow[SLOT(t->last_pos)].id == t->last.id)
 		return FT_PAIR_REV_LAST | FT_PAIR_REV_ALONE;
@@ -237,9 +259,13 @@ static __always_inline void wrote_a(struct ft_pair_thread *t, struct ft_pair_flo
 	__u32 evidence = 0;
 
 	queue_remove(queue_of(t, FT_PAIR_A), f, id);
-	if (t->last_role == FT_PAIR_B && from_of(HOP_OF(t->last.id)) == f->hop) {
-		last = t->last;
-		evidence = evidence_back(t, again);
+	if (t->last_role == FT_PAIR_B) {
+		if (from_of(HOP_OF(t->last.id)) == f->hop) {
+			last = t->last;
+			evidence = evidence_back(t, f->hop, again);
+		} else {
+			hand_elsewhere(t, f->hop);
+		}
 	}
 	pop_for(t, f, id, FT_PAIR_B);
 	fifo = t->wrote_for;
@@ -256,8 +282,11 @@ static __always_inline void wrote_a(struct ft_pair_thread *t, struct ft_pair_flo
 /* A write that no rule has an a for. */
 static __always_inline void count_send(const struct ft_pair_flow *f)
 {
-	struct ft_pair_stats *s = f->role == FT_PAIR_B ? stats_of(f->hop) : NULL;
+	struct ft_pair_stats *s;
 
+	if (f->role != FT_PAIR_B || from_of(f->hop) == FT_PAIR_NO_HOP)
+		return;
+	s = stats_of(f->hop);
 	if (s)
 		add_alone(&s->sends, 1);
 }

@@ -135,16 +135,19 @@ struct ft_pair_stats {
 	__u64 wait[FT_NPAIR_WAIT]; /* a: from ESTABLISHED to its first b; not cumulative */
 	__u64 wait_sum_ns;
 	/* of the fork that ends here */
-	__u64 sends;			/* writes to b */
-	__u64 matched[FT_NPAIR_RULES];	/* of these: an a was found by the rule */
-	__u64 back;			/* writes to a right after b was read */
-	__u64 back_ambiguous;		/* of these: other b's were waiting, too */
-	__u64 handed, unhanded;		/* b's read by a thread that then wrote, or not, to an a */
+	__u64 sends;		       /* writes to b */
+	__u64 matched[FT_NPAIR_RULES]; /* of these: an a was found by the rule */
+	__u64 back;		       /* writes to a right after b was read */
+	__u64 back_ambiguous;	       /* of these: other b's were waiting, too */
+	/* b's read by a thread that then wrote to an a: by the a's hop, whether or not it is the
+	 * fork's. Where the hop has no `from` yet, they are votes for whose flows it makes. */
+	__u64 handed[FT_MAX_HOPS];
+	__u64 unhanded;			/* b's read by a thread that then read another flow */
 	__u64 ended[FT_NPAIR_PATTERNS]; /* edges that ended, by their evidence */
 	struct ft_pair_fanout fanout;	/* b's per closed a */
 	struct ft_pair_fanout reuse;	/* a's per closed b */
 };
-FT_ABI_SIZE(ft_pair_stats, 8 * (3 + 15 + 9 + 64) + 2 * 520);
+FT_ABI_SIZE(ft_pair_stats, 8 * (3 + 15 + 8 + FT_MAX_HOPS + 64) + 2 * 520);
 
 /* Every path that gives up; per CPU. */
 enum ft_pair_loss {
@@ -186,7 +189,7 @@ struct ft_pair_thread {
 	__u64 sending;	/* kprobes only: socket between tcp_sendmsg's entry and return */
 	__u32 last_pos; /* of `last` in its queue */
 	__u8 last_role;
-	__u8 handed; /* what it read last was passed on */
+	__u8 handed; /* what it read last was passed on to an a */
 	__u8 last_evidence;
 	__u8 pad;
 	struct ft_pair_candidate candidate[3]; /* while a write is looked at: whom it may be for */
@@ -198,7 +201,7 @@ FT_ABI_SIZE(ft_pair_thread, 144 + 2 * (16 + 16 * FT_PAIR_QUEUE));
  * any table is looked at: what they hold may be of a paired hop. */
 struct ft_pair_hop {
 	__u8 role;		  /* enum ft_pair_role */
-	__u8 from;		  /* b: its a's hop */
+	__u8 from;		  /* b: its a's hop; FT_PAIR_NO_HOP: not known which, no edges */
 	__u8 slot;		  /* b: index among its a's forks */
 	__u8 keep_closed;	  /* remember closed flows in ft_pair_closed */
 	__u8 fork[FT_PAIR_FORKS]; /* a: hops of its b's; FT_PAIR_NO_HOP none */

@@ -197,7 +197,7 @@ static int walk(struct ft_pairing *p)
 static void weigh(struct ft_pairing *p)
 {
 	for (uint32_t hop = 0; hop < p->planned_hops; hop++) {
-		ft_pair_evidence_of(&p->stats[hop], &p->evidence[hop]);
+		ft_pair_evidence_of(&p->stats[hop], p->plan.hop[hop].from, &p->evidence[hop]);
 		for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
 			ft_pair_evidence_add(&p->evidence[hop], pattern, p->ended[hop][pattern]);
 	}

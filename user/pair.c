@@ -41,6 +41,13 @@ static bool same_process(const struct ft_hop_def *a, const struct ft_hop_def *b)
 	       !strncmp(a->process, b->process, sizeof(a->process));
 }
 
+/* Of one process, and one that is known. */
+static bool of_process(const struct ft_hop_def *h, uint8_t side, const char *process)
+{
+	return h->side == side && !h->retired && process[0] &&
+	       !strncmp(h->process, process, sizeof(h->process));
+}
+
 static bool pairable(const struct ft_hop_def def[], uint32_t nhops, uint32_t hop)
 {
 	const struct ft_hop_def *b = &def[hop];
@@ -66,6 +73,28 @@ static bool plan_fork(struct ft_pair_control *c, uint32_t from, uint32_t hop)
 	return false;
 }
 
+/* B, of one of several accept hops of its process. Which of them it reaches itself, and so is not
+ * made for, makes no difference here. */
+static bool undecided(const struct ft_hop_def def[], uint32_t nhops, uint32_t hop)
+{
+	const struct ft_hop_def *b = &def[hop];
+	unsigned int candidates = 0;
+
+	if (b->side != FT_CONNECT || b->from >= 0 || !b->discovered || b->retired)
+		return false;
+	for (uint32_t i = 0; i < nhops; i++)
+		candidates += of_process(&def[i], FT_ACCEPT, b->process);
+	return candidates > 1;
+}
+
+static void plan_siblings(struct ft_pair_control *c, const struct ft_hop_def def[], uint32_t nhops,
+			  const char *process)
+{
+	for (uint32_t i = 0; i < nhops; i++)
+		if (of_process(&def[i], FT_ACCEPT, process))
+			c->hop[i].role = FT_PAIR_A;
+}
+
 static void plan_ports(struct ft_pair_control *c, const struct ft_rules *rules)
 {
 	for (uint32_t i = 0; i < rules->count && i < FT_MAX_RULES; i++) {
@@ -83,25 +112,33 @@ unsigned int ft_pair_plan(const struct ft_hop_def def[FT_MAX_HOPS], uint32_t nho
 			  const struct ft_rules *rules, struct ft_pair_control *ret,
 			  unsigned int *ret_without)
 {
-	unsigned int forks = 0, without = 0;
+	unsigned int found = 0, without = 0;
 
+	if (nhops > FT_MAX_HOPS)
+		nhops = FT_MAX_HOPS;
 	memset(ret, 0, sizeof(*ret));
 	for (uint32_t i = 0; i < FT_MAX_HOPS; i++) {
 		ret->hop[i].from = FT_PAIR_NO_HOP;
 		memset(ret->hop[i].fork, FT_PAIR_NO_HOP, sizeof(ret->hop[i].fork));
 	}
-	for (uint32_t i = 0; i < nhops && i < FT_MAX_HOPS; i++) {
-		if (!pairable(def, nhops, i))
-			continue;
-		if (plan_fork(ret, def[i].from, i))
-			forks++;
-		else
-			without++;
+	for (uint32_t i = 0; i < nhops; i++) {
+		if (undecided(def, nhops, i)) {
+			ret->hop[i].role = FT_PAIR_B;
+			plan_siblings(ret, def, nhops, def[i].process);
+			found++;
+		} else if (pairable(def, nhops, i)) {
+			if (plan_fork(ret, def[i].from, i)) {
+				plan_siblings(ret, def, nhops, def[def[i].from].process);
+				found++;
+			} else {
+				without++;
+			}
+		}
 	}
 	plan_ports(ret, rules);
 	if (ret_without)
 		*ret_without = without;
-	return forks;
+	return found;
 }
 
 /* --- evidence --- */
@@ -119,14 +156,15 @@ void ft_pair_evidence_add(struct ft_pair_evidence *e, unsigned int pattern, uint
 	}
 }
 
-void ft_pair_evidence_of(const struct ft_pair_stats *s, struct ft_pair_evidence *ret)
+void ft_pair_evidence_of(const struct ft_pair_stats *s, uint32_t from, struct ft_pair_evidence *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
 		ft_pair_evidence_add(ret, pattern, s->ended[pattern]);
 	ret->back = s->back;
 	ret->back_ambiguous = s->back_ambiguous;
-	ret->handed = s->handed;
+	for (uint32_t a = 0; a < FT_MAX_HOPS; a++)
+		ret->handed += a == from || from >= FT_MAX_HOPS ? s->handed[a] : 0;
 	ret->unhanded = s->unhanded;
 	ret->sends = s->sends;
 	memcpy(ret->matched, s->matched, sizeof(ret->matched));

@@ -18,9 +18,12 @@
 
 /*
  * Which hops are paired, for the kernel: hop B that connects, from hop A that accepts, unless
- * both processes are known and differ. At most FT_PAIR_FORKS forks per A. Returns their number;
- * 0: there is nothing to load the programs for. *ret_without (may be NULL): forks that found no
- * room.
+ * both processes are known and differ. At most FT_PAIR_FORKS forks per A. A discovered B that has
+ * no `from` because its process accepts at several hops is looked at without one (from:
+ * FT_PAIR_NO_HOP): to whom its flows are handed over says which it is. All accept hops of a process
+ * that is looked at are: a thread's reads and writes are to be known, not only a fork's. Returns
+ * the number of B's; 0: there is nothing to load the programs for. *ret_without (may be NULL):
+ * forks that found no room.
  */
 unsigned int ft_pair_plan(const struct ft_hop_def def[FT_MAX_HOPS], uint32_t nhops,
 			  const struct ft_rules *rules, struct ft_pair_control *ret,
@@ -41,8 +44,10 @@ struct ft_pair_evidence {
 	uint64_t sends, matched[FT_NPAIR_RULES];
 };
 void ft_pair_evidence_add(struct ft_pair_evidence *e, unsigned int pattern, uint64_t edges);
-/* The evidence in a hop's counters: ended edges and what was counted per write. */
-void ft_pair_evidence_of(const struct ft_pair_stats *s, struct ft_pair_evidence *ret);
+/* The evidence in a hop's counters: ended edges and what was counted per write. from: of the fork
+ * that ends there; FT_PAIR_NO_HOP: not known yet, so whatever is handed over counts. */
+void ft_pair_evidence_of(const struct ft_pair_stats *s, uint32_t from,
+			 struct ft_pair_evidence *ret);
 /* *e - *base, per field. */
 struct ft_pair_evidence ft_pair_evidence_since(const struct ft_pair_evidence *e,
 					       const struct ft_pair_evidence *base);

@@ -182,7 +182,8 @@ int ft_probe_pair_keep_closed(struct ft_probe_pair *p, uint32_t hop, bool keep)
 {
 	struct ft_pair_control plan = p->plan;
 
-	if (hop >= FT_MAX_HOPS || plan.hop[hop].role != FT_PAIR_B)
+	if (hop >= FT_MAX_HOPS || plan.hop[hop].role != FT_PAIR_B ||
+	    plan.hop[hop].from >= FT_MAX_HOPS)
 		return -EINVAL;
 	plan.hop[hop].keep_closed = keep;
 	plan.hop[plan.hop[hop].from].keep_closed = keep;

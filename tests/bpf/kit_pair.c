@@ -64,25 +64,54 @@ static void begin_again(void)
 	cr_assert_eq(ft_probe_pair_set(&probe, &plan), 0);
 }
 
-void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o)
+static void make_plan(const char *hops, bool found)
 {
 	static struct ft_hop_def def[FT_MAX_HOPS];
 	static struct ft_rules rules;
 	static struct ft_config c;
-	struct ft_probe_pair_options po = o ? *o : (struct ft_probe_pair_options){0};
 	struct ft_buf errors = {0};
-	char text[8192], why[256] = "";
+	char text[8192];
 
-	if (!po.max_flows)
-		po.max_flows = 262144;
 	cr_assert_lt(snprintf(text, sizeof(text), "hops = ( %s );\n", hops), (int)sizeof(text));
 	cr_assert_eq(ft_config_parse(text, "hops", &c, &errors), 0);
 	cr_assert_eq(ft_config_compile(&c, def, &rules), 0);
+	for (unsigned int i = 0; found && i < c.nhops; i++) {
+		def[i].discovered = 1;
+		strcpy(def[i].process, "relay");
+	}
 	cr_assert_gt(ft_pair_plan(def, c.nhops, &rules, &plan, NULL), 0, "nothing to pair");
+}
+
+static void load(const struct ft_probe_pair_options *o)
+{
+	struct ft_probe_pair_options po = o ? *o : (struct ft_probe_pair_options){0};
+	char why[256] = "";
+
+	if (!po.max_flows)
+		po.max_flows = 262144;
 	cr_assert_eq(ft_probe_pair_load(&probe, kit_probe(FT_SOURCE_TRACEPOINT)->map[FT_MAP_FLOWS],
 					&po, why, sizeof(why)),
 		     0, "%s", why);
 	begin_again();
+}
+
+void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o)
+{
+	make_plan(hops, false);
+	load(o);
+}
+
+void kit_pairing_found(const char *hops)
+{
+	kit_count(KIT_TRACEPOINT, hops);
+	make_plan(hops, true);
+	load(NULL);
+}
+
+void kit_pairing_replan(const char *hops)
+{
+	make_plan(hops, true);
+	cr_assert_eq(ft_probe_pair_set(&probe, &plan), 0);
 }
 
 void kit_pairing(const char *hops, const struct ft_probe_pair_options *o)
@@ -91,17 +120,22 @@ void kit_pairing(const char *hops, const struct ft_probe_pair_options *o)
 	kit_pairing_attach(hops, o);
 }
 
-void kit_pairing_cases(const struct kit_case *c, size_t n)
+void kit_pairing_run(const struct kit_case *c, size_t n)
 {
 	const struct rlimit files = {8192, 8192}; /* a case leaves its sockets open */
 
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
-	kit_pairing(KIT_RELAY, NULL);
 	for (size_t i = 0; i < n; i++) {
 		fprintf(stderr, "case: %s\n", c[i].name);
 		begin_again();
 		c[i].run();
 	}
+}
+
+void kit_pairing_cases(const struct kit_case *c, size_t n)
+{
+	kit_pairing(KIT_RELAY, NULL);
+	kit_pairing_run(c, n);
 }
 
 void kit_pairing_detach(void)
@@ -313,7 +347,7 @@ struct ft_pair_verdict kit_judge(int fork)
 	if (signing)
 		match_signatures();
 	kit_pairs();
-	ft_pair_evidence_of(kit_pair_stats(fork), &evidence);
+	ft_pair_evidence_of(kit_pair_stats(fork), plan.hop[fork].from, &evidence);
 	for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
 		ft_pair_evidence_add(&evidence, pattern, ended[fork][pattern]);
 	for (size_t i = 0; i < pairs.nedges; i++)

@@ -34,12 +34,17 @@ struct kit_case {
 	{                                                                                          \
 #fn, fn                                                                            \
 	}
-/* Count and pair the hops of KIT_RELAY, and run these. */
+/* Count and pair the hops of KIT_RELAY, and run these; or those that are paired already. */
 void kit_pairing_cases(const struct kit_case *c, size_t n);
+void kit_pairing_run(const struct kit_case *c, size_t n);
 
 /* Count and pair; o may be NULL. kit_pairing_attach alone: after kit_load and the like. */
 void kit_pairing(const char *hops, const struct ft_probe_pair_options *o);
 void kit_pairing_attach(const char *hops, const struct ft_probe_pair_options *o);
+/* As kit_pairing(), of hops that discovery would have found, all of one process. */
+void kit_pairing_found(const char *hops);
+/* Plan these hops from now on, as they would have been found. */
+void kit_pairing_replan(const char *hops);
 void kit_pairing_detach(void);
 void kit_pairing_end(void); /* .fini, in place of kit_end */
 struct ft_probe_pair *kit_pairing_probe(void);

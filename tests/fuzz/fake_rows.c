@@ -267,7 +267,7 @@ static void pair_stats(uint32_t row, struct ft_pair_stats *s)
 	s->sends = 60;
 	s->matched[FT_PAIR_LAST] = 59;
 	s->back = 50;
-	s->handed = 50;
+	s->handed[0] = 50;
 	s->ended[FT_PAIR_FW_LAST | FT_PAIR_REV_LAST] = 40;
 	s->fanout.flows[FT_PAIR_LAST][1] = 40;
 	s->fanout.sum[FT_PAIR_LAST] = 40;

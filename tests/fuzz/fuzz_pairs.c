@@ -51,7 +51,7 @@ static void check_verdict(const struct ft_pair_stats *now, const struct ft_pair_
 	struct ft_pair_past before = ft_pair_minute_ago(&history, 1, hop);
 	struct ft_pair_verdict v;
 
-	ft_pair_evidence_of(now, &ended);
+	ft_pair_evidence_of(now, hop, &ended);
 	window = ft_pair_window(&history, 1, hop, &ended, open);
 	ft_pair_judge(now, &before, open, hop, &window, sig, &v);
 	FUZZ_CHECK(v.class < FT_NPAIR_CLASSES && v.rule < FT_NPAIR_RULES, "class %u", v.class);

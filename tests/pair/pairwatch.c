@@ -79,7 +79,7 @@ static void look(bool last)
 		fork_die("read", err);
 	if (keep)
 		count_kept();
-	ft_pair_evidence_of(&stats[FORK_B], &evidence[FORK_B]);
+	ft_pair_evidence_of(&stats[FORK_B], FORK_A, &evidence[FORK_B]);
 	for (unsigned int pattern = 0; pattern < FT_NPAIR_PATTERNS; pattern++)
 		ft_pair_evidence_add(&evidence[FORK_B], pattern, ended[FORK_B][pattern]);
 	window = ft_pair_window(&history, walk_now.walk_ns, FORK_B, &evidence[FORK_B],

@@ -83,6 +83,87 @@ Test(pair, the_port_filter_holds_the_ports_of_paired_hops_only)
 	cr_expect_eq(plan.connect_port[0], 0);
 }
 
+static unsigned int plan_of(const struct ft_hop_def *def, uint32_t n, struct ft_pair_control *ret)
+{
+	return ft_pair_plan(def, n, &no_rules, ret, NULL);
+}
+
+Test(pair, all_accept_hops_of_a_process_that_forks_are_looked_at)
+{
+	static struct ft_hop_def def[FT_MAX_HOPS];
+	static struct ft_pair_control plan;
+
+	def[0] = hop("nginx", FT_ACCEPT, -1);
+	def[1] = hop("nginx", FT_CONNECT, 0);
+	def[2] =
+		hop("nginx", FT_ACCEPT, -1); /* reads of it are not of a fork, but in their order */
+	def[3] = hop("", FT_ACCEPT, -1);
+	def[4] = hop("node", FT_ACCEPT, -1);
+	def[5] = hop("nginx", FT_ACCEPT, -1);
+	def[5].retired = 1;
+	cr_assert_eq(plan_of(def, 6, &plan), 1);
+	cr_expect_eq(plan.hop[0].role, FT_PAIR_A);
+	cr_expect_eq(plan.hop[2].role, FT_PAIR_A);
+	cr_expect_eq(plan.hop[2].fork[0], FT_PAIR_NO_HOP);
+	for (int i = 3; i < 6; i++)
+		cr_expect_eq(plan.hop[i].role, FT_PAIR_NONE, "%d", i);
+	/* a `from` whose owner is not known has no siblings that are */
+	memset(def[0].process, 0, sizeof(def[0].process));
+	cr_assert_eq(plan_of(def, 6, &plan), 1);
+	cr_expect_eq(plan.hop[0].role, FT_PAIR_A);
+	cr_expect_eq(plan.hop[2].role, FT_PAIR_NONE);
+	cr_expect_eq(plan.hop[3].role, FT_PAIR_NONE);
+}
+
+Test(pair, a_discovered_hop_of_one_of_several_listeners_is_looked_at_without_a_from)
+{
+	static struct ft_hop_def def[FT_MAX_HOPS];
+	static struct ft_pair_control plan;
+
+	def[0] = hop("nginx", FT_ACCEPT, -1);
+	def[1] = hop("nginx", FT_ACCEPT, -1);
+	def[2] = hop("nginx", FT_CONNECT, -1);
+	def[2].discovered = 1;
+	cr_assert_eq(plan_of(def, 3, &plan), 1);
+	cr_expect_eq(plan.hop[0].role, FT_PAIR_A);
+	cr_expect_eq(plan.hop[1].role, FT_PAIR_A);
+	cr_expect_eq(plan.hop[2].role, FT_PAIR_B);
+	cr_expect_eq(plan.hop[2].from, FT_PAIR_NO_HOP);
+	cr_expect_eq(plan.hop[0].fork[0], FT_PAIR_NO_HOP);
+	def[2].from = 1; /* found out */
+	cr_assert_eq(plan_of(def, 3, &plan), 1);
+	cr_expect_eq(plan.hop[2].from, 1);
+	cr_expect_eq(plan.hop[1].fork[0], 2);
+	cr_expect_eq(plan.hop[0].role, FT_PAIR_A);
+}
+
+Test(pair, what_is_configured_or_of_one_listener_or_of_nobody_is_not_undecided)
+{
+	static const struct {
+		const char *process;
+		bool discovered, retired;
+		int nhops;
+	} cases[] = {
+		{"nginx", false, false, 3}, /* configured without a from: as its user wants it */
+		{"nginx", true, true, 3},   {"", true, false, 3},
+		{"node", true, false, 3}, /* listens nowhere */
+		{"nginx", true, false, 2},
+	};
+	static struct ft_hop_def def[FT_MAX_HOPS];
+	static struct ft_pair_control plan;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		def[0] = hop(cases[i].process, FT_CONNECT, -1);
+		def[0].discovered = cases[i].discovered;
+		def[0].retired = cases[i].retired;
+		def[1] = hop("nginx", FT_ACCEPT, -1);
+		def[2] = hop("nginx", FT_ACCEPT, -1);
+		cr_expect_eq(plan_of(def, cases[i].nhops, &plan), 0, "%zu", i);
+		cr_expect_eq(plan.hop[0].role, FT_PAIR_NONE, "%zu", i);
+		cr_expect_eq(plan.hop[1].role, FT_PAIR_NONE, "%zu", i);
+	}
+}
+
 /* --- evidence --- */
 
 Test(pair, an_edge_needs_both_ways_of_a_rule_or_a_way_back_that_was_alone)
@@ -179,6 +260,21 @@ Test(pair, a_way_back_without_doubt_needs_no_way_forward)
 	cr_expect_float_eq(v.confidence, 0.997, 1e-9); /* 1 - 2/1000 - 1/1000 */
 	e.unhanded = 30;
 	cr_expect_eq(judge(&e).class, FT_PAIR_NOT);
+}
+
+Test(pair, what_is_handed_to_other_hops_is_no_evidence_for_the_forks)
+{
+	static struct ft_pair_stats s;
+	struct ft_pair_evidence e;
+
+	s.handed[0] = 90;
+	s.handed[2] = 5;
+	s.unhanded = 1;
+	ft_pair_evidence_of(&s, 0, &e);
+	cr_expect_eq(e.handed, 90);
+	cr_expect_eq(e.unhanded, 1);
+	ft_pair_evidence_of(&s, FT_PAIR_NO_HOP, &e);
+	cr_expect_eq(e.handed, 95);
 }
 
 Test(pair, nothing_is_said_of_nothing)
