@@ -34,6 +34,7 @@ static int configure(struct ft_counting *c, const char *config_text)
 	if (config_text && !config_text[0]) { /* discover, whatever the file says */
 		ft_config_default(&c->config);
 		ft_counting_override(&c->config, c->options);
+		c->config.pairs = false; /* a look at what is there waits for nothing */
 		c->discover = true;
 	} else if (config_text) {
 		code = ft_config_parse(config_text, "demo", &c->config, &errors) ? FT_EXIT_INTERNAL

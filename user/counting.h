@@ -58,8 +58,8 @@ void ft_counting_override(struct ft_config *c, const struct ft_options *o);
 
 /*
  * Load and start to count. pins: adopt what is pinned there, or pin ours; NULL: neither.
- * config_text: hops instead of any file (demo); "": discover; NULL: as configured. 0, or an exit
- * code after logging why. c is large: allocate it; after a failure it is closed.
+ * config_text: hops instead of any file (demo); "": discover, without pairs; NULL: as configured.
+ * 0, or an exit code after logging why. c is large: allocate it; after a failure it is closed.
  */
 int ft_counting_start(struct ft_counting *c, const struct ft_options *o, const char *pins,
 		      const char *config_text);

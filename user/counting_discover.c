@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "counting_discover.h"
+#include "counting_pair.h"
 #include "counting_reload.h"
 #include "discover.h"
 #include "log.h"
@@ -16,13 +17,15 @@
 struct seen {
 	struct ft_seen_listener *listener;
 	struct ft_seen_connect *connect;
-	unsigned int nlisteners, nconnects, size_listeners, size_connects;
+	struct ft_seen_vote *vote;
+	unsigned int nlisteners, nconnects, nvotes, size_listeners, size_connects;
 };
 
 static void seen_close(struct seen *s)
 {
 	free(s->listener);
 	free(s->connect);
+	free(s->vote);
 }
 
 static struct ft_seen_listener *new_listener(struct seen *s)
@@ -104,7 +107,8 @@ static int add_row(struct seen *s, const struct ft_sock_row *row, const struct f
 	return 0;
 }
 
-/* Which listener has most flows decides what its process connects on behalf of. */
+/* Where nobody votes, only how much its listeners have accepted may tell for which of them a
+ * process connects. */
 static void count_accepted(struct seen *s, const struct ft_sock_row *row, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -145,6 +149,15 @@ static int merge(struct ft_counting *c, const struct seen *s)
 {
 	_free_ struct ft_config *was = calloc(1, sizeof(*was)), *found = calloc(1, sizeof(*found));
 	_free_ struct ft_hop_def *def = calloc(FT_MAX_HOPS, sizeof(*def));
+	const struct ft_seen seen = {
+		.listener = s->listener,
+		.nlisteners = s->nlisteners,
+		.connect = s->connect,
+		.nconnects = s->nconnects,
+		.vote = s->vote,
+		.nvotes = s->nvotes,
+		.voting = ft_counting_may_pair(c),
+	};
 	unsigned int dropped = 0;
 	uint32_t n = 0;
 	int err;
@@ -154,7 +167,7 @@ static int merge(struct ft_counting *c, const struct seen *s)
 	*was = c->config;
 	ft_config_drop_retired(was);
 	*found = *was;
-	ft_discover_merge(found, s->listener, s->nlisteners, s->connect, s->nconnects, &dropped);
+	ft_discover_merge(found, &seen, &dropped);
 	if (dropped)
 		say_no_room(c, dropped);
 	if (ft_config_same_hops(found, was))
@@ -248,6 +261,44 @@ static int see_candidate(void *ctx, const struct ft_candidate_key *key,
 			   candidate->count > 1000000 ? 1000000 : candidate->count);
 }
 
+/* The votes of connect hop b; ret NULL: only their number. */
+static unsigned int votes_of(const struct ft_counting *c, unsigned int b, struct ft_seen_vote *ret)
+{
+	const struct ft_config_hop *connect = &c->config.hop[b];
+	unsigned int n = 0;
+
+	for (unsigned int a = 0; a < c->config.nhops; a++) {
+		const struct ft_config_hop *accept = &c->config.hop[a];
+		uint64_t votes = ft_counting_votes(c, b, a);
+
+		if (accept->side != FT_ACCEPT || accept->retired || !votes)
+			continue;
+		if (ret) {
+			memcpy(ret[n].connect, connect->name, sizeof(ret[n].connect));
+			memcpy(ret[n].accept, accept->name, sizeof(ret[n].accept));
+			ret[n].votes = votes;
+		}
+		n++;
+	}
+	return n;
+}
+
+static int count_votes(const struct ft_counting *c, struct seen *s)
+{
+	unsigned int n[FT_MAX_HOPS] = {0}, all = 0;
+
+	for (unsigned int b = 0; b < c->config.nhops; b++)
+		if (c->config.hop[b].side == FT_CONNECT && c->config.hop[b].discovered)
+			all += n[b] = votes_of(c, b, NULL);
+	s->vote = calloc(all + 1, sizeof(*s->vote));
+	if (!s->vote)
+		return -ENOMEM;
+	for (unsigned int b = 0; b < c->config.nhops; b++)
+		if (n[b])
+			s->nvotes += votes_of(c, b, &s->vote[s->nvotes]);
+	return 0;
+}
+
 int ft_counting_discover_new(struct ft_counting *c)
 {
 	struct look look = {0};
@@ -256,6 +307,8 @@ int ft_counting_discover_new(struct ft_counting *c)
 	if (!err)
 		err = ft_probe_listeners(&c->probe, see_listener, &look);
 	weigh_listeners(c, &look.seen);
+	if (!err)
+		err = count_votes(c, &look.seen);
 	if (!err)
 		err = merge(c, &look.seen);
 	seen_close(&look.seen);

@@ -239,15 +239,27 @@ static struct ft_pairing *pairing_of(struct ft_counting *c)
 	return c->pairing;
 }
 
+bool ft_counting_may_pair(const struct ft_counting *c)
+{
+	return c->config.pairs && c->probe.meta.source == FT_SOURCE_TRACEPOINT &&
+	       !(c->pairing && c->pairing->failed);
+}
+
+uint64_t ft_counting_votes(const struct ft_counting *c, uint32_t b, uint32_t a)
+{
+	return c->pairing && b < FT_MAX_HOPS && a < FT_MAX_HOPS ? c->pairing->stats[b].handed[a]
+								: 0;
+}
+
 void ft_counting_pair(struct ft_counting *c)
 {
 	struct ft_pairing *p;
 	int err;
 
-	if (!c->config.pairs || c->probe.meta.source != FT_SOURCE_TRACEPOINT)
+	if (!ft_counting_may_pair(c))
 		return;
 	p = pairing_of(c);
-	if (!p || p->failed)
+	if (!p)
 		return;
 	err = follow(c, p);
 	if (!err && p->probe.skeleton)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Hops from what runs on the host. Once made, a hop keeps its index, its name and its `from`:
- * counters and dashboards hang on them, so a later and better guess does not replace an
- * earlier one; only what was unknown is filled in. */
+/* Hops from what runs on the host. Once made, a hop keeps its index and its name: counters and
+ * dashboards hang on them. Its `from` is no guess: it is filled in when there is no doubt, and
+ * taken away when it turns out to be false. */
 #include <stdio.h>
 #include <string.h>
 
@@ -277,13 +277,14 @@ static bool reaches(const struct ft_config_hop *connect, const struct ft_config_
 	return false;
 }
 
-static uint64_t flows_of(const struct ft_config_hop *h, const struct ft_seen_listener *listeners,
-			 unsigned int nlisteners)
+/* --- from --- */
+
+static uint64_t flows_of(const struct ft_config_hop *h, const struct ft_seen *s)
 {
 	uint64_t flows = 0;
 
-	for (unsigned int i = 0; i < nlisteners; i++) {
-		const struct ft_seen_listener *l = &listeners[i];
+	for (unsigned int i = 0; i < s->nlisteners; i++) {
+		const struct ft_seen_listener *l = &s->listener[i];
 
 		if (same_process(h->process, l->process) && endpoint_at(h, l->addr, l->port))
 			flows += l->flows;
@@ -291,54 +292,115 @@ static uint64_t flows_of(const struct ft_config_hop *h, const struct ft_seen_lis
 	return flows;
 }
 
-/* The accept hop of the connect hop's process: the only one, or that with most flows; unknown while
- * several have none. Its own target is not its cause. */
-static int accept_of_owner(const struct ft_config *c, unsigned int hop,
-			   const struct ft_seen_listener *listeners, unsigned int nlisteners)
+/* accept NULL: for whomsoever. */
+static uint64_t votes_of(const struct ft_config_hop *connect, const struct ft_config_hop *accept,
+			 const struct ft_seen *s)
+{
+	uint64_t votes = 0;
+
+	for (unsigned int i = 0; i < s->nvotes; i++)
+		if (!strcmp(s->vote[i].connect, connect->name) &&
+		    (!accept || !strcmp(s->vote[i].accept, accept->name)))
+			votes += s->vote[i].votes;
+	return votes;
+}
+
+unsigned int ft_discover_candidates(const struct ft_config *c, unsigned int hop,
+				    unsigned int ret[FT_MAX_HOPS])
 {
 	const struct ft_config_hop *h = &c->hop[hop];
-	unsigned int candidates = 0;
-	uint64_t best_flows = 0;
-	int best = -1;
+	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < c->nhops; i++) {
 		const struct ft_config_hop *a = &c->hop[i];
-		uint64_t flows;
 
-		if (a->side != FT_ACCEPT || !h->process[0] ||
-		    !same_process(a->process, h->process) || reaches(h, a) || makes_loop(c, hop, i))
-			continue;
-		candidates++;
-		flows = flows_of(a, listeners, nlisteners);
-		if (best < 0 || flows > best_flows ||
-		    (flows == best_flows &&
-		     a->endpoint[0].port_lo < c->hop[best].endpoint[0].port_lo)) {
-			best = (int)i;
-			best_flows = flows;
-		}
+		/* its own target is not its cause */
+		if (a->side == FT_ACCEPT && h->process[0] && same_process(a->process, h->process) &&
+		    !reaches(h, a) && !makes_loop(c, hop, i))
+			ret[n++] = i;
 	}
-	return candidates > 1 && !best_flows ? -1 : best;
+	return n;
 }
 
-/* The one loopback connect hop that leads to this accept hop. */
+static bool is_share(uint64_t part, uint64_t all, unsigned int percent)
+{
+	unsigned int rest = 100 - percent;
+
+	return all - part <= all / 100 * rest + all % 100 * rest / 100;
+}
+
+/* The accept hop of the connect hop's process: the only one, or the one beyond doubt. */
+static int accept_of_owner(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
+{
+	const struct ft_config_hop *h = &c->hop[hop];
+	unsigned int candidate[FT_MAX_HOPS], n = ft_discover_candidates(c, hop, candidate);
+	uint64_t all = s->voting ? votes_of(h, NULL, s) : 0, most = 0;
+	int best = -1;
+
+	if (n == 1)
+		return (int)candidate[0];
+	for (unsigned int i = 0; i < n; i++) {
+		const struct ft_config_hop *a = &c->hop[candidate[i]];
+		uint64_t weight = s->voting ? votes_of(h, a, s) : flows_of(a, s);
+
+		if (!s->voting)
+			all += weight;
+		if (weight > most) {
+			best = (int)candidate[i];
+			most = weight;
+		}
+	}
+	return most >= FT_DISCOVER_ENOUGH && is_share(most, all, FT_DISCOVER_SURE) ? best : -1;
+}
+
+/* Whether votes speak against the `from` of a connect hop by now. */
+static bool is_doubtful(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
+{
+	const struct ft_config_hop *h = &c->hop[hop], *from = find_name(c, h->from);
+	unsigned int candidate[FT_MAX_HOPS];
+	uint64_t all = s->voting ? votes_of(h, NULL, s) : 0;
+
+	return all >= FT_DISCOVER_ENOUGH && from &&
+	       !is_share(votes_of(h, from, s), all, FT_DISCOVER_DOUBT) &&
+	       ft_discover_candidates(c, hop, candidate) > 1;
+}
+
+/* How many loopback connect hops lead to this accept hop, and the first of them. */
+static unsigned int count_callers(const struct ft_config *c, unsigned int hop, int *ret_first)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->nhops; i++)
+		if (c->hop[i].side == FT_CONNECT && reaches(&c->hop[i], &c->hop[hop]) && !n++)
+			*ret_first = (int)i;
+	return n;
+}
+
 static int only_caller(const struct ft_config *c, unsigned int hop)
 {
 	int found = -1;
 
-	for (unsigned int i = 0; i < c->nhops; i++) {
-		if (c->hop[i].side != FT_CONNECT || !reaches(&c->hop[i], &c->hop[hop]))
-			continue;
-		if (found >= 0)
-			return -1;
-		found = (int)i;
-	}
-	return found >= 0 && makes_loop(c, hop, (unsigned int)found) ? -1 : found;
+	if (count_callers(c, hop, &found) != 1 || makes_loop(c, hop, (unsigned int)found))
+		return -1;
+	return found;
 }
 
-/* Connect hops first: an owner is better evidence than a port. */
-static void link_hops(struct ft_config *c, const struct ft_seen_listener *listeners,
-		      unsigned int nlisteners)
+static bool has_become_false(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
 {
+	int first;
+
+	if (c->hop[hop].side == FT_ACCEPT)
+		return count_callers(c, hop, &first) > 1;
+	return is_doubtful(c, hop, s);
+}
+
+/* First what is false, so that it does not stand in the way. Then connect hops: an owner is better
+ * evidence than a port. */
+static void link_hops(struct ft_config *c, const struct ft_seen *s)
+{
+	for (unsigned int i = 0; i < c->nhops; i++)
+		if (c->hop[i].discovered && c->hop[i].from[0] && has_become_false(c, i, s))
+			memset(c->hop[i].from, 0, sizeof(c->hop[i].from));
 	for (int side = FT_CONNECT; side >= FT_ACCEPT; side--) {
 		for (unsigned int i = 0; i < c->nhops; i++) {
 			struct ft_config_hop *h = &c->hop[i];
@@ -346,25 +408,23 @@ static void link_hops(struct ft_config *c, const struct ft_seen_listener *listen
 
 			if (!h->discovered || h->side != side || h->from[0])
 				continue;
-			from = side == FT_CONNECT ? accept_of_owner(c, i, listeners, nlisteners)
-						  : only_caller(c, i);
+			from = side == FT_CONNECT ? accept_of_owner(c, i, s) : only_caller(c, i);
 			if (from >= 0)
 				memcpy(h->from, c->hop[from].name, sizeof(h->from));
 		}
 	}
 }
 
-unsigned int ft_discover_merge(struct ft_config *c, const struct ft_seen_listener *listeners,
-			       unsigned int nlisteners, const struct ft_seen_connect *connects,
-			       unsigned int nconnects, unsigned int *ret_dropped)
+unsigned int ft_discover_merge(struct ft_config *c, const struct ft_seen *seen,
+			       unsigned int *ret_dropped)
 {
 	unsigned int count[] = {[KNOWN] = 0, [ADDED] = 0, [DROPPED] = 0};
 
-	for (unsigned int i = 0; i < nlisteners; i++)
-		count[merge_listener(c, &listeners[i])]++;
-	for (unsigned int i = 0; i < nconnects; i++)
-		count[merge_connect(c, &connects[i])]++;
-	link_hops(c, listeners, nlisteners);
+	for (unsigned int i = 0; i < seen->nlisteners; i++)
+		count[merge_listener(c, &seen->listener[i])]++;
+	for (unsigned int i = 0; i < seen->nconnects; i++)
+		count[merge_connect(c, &seen->connect[i])]++;
+	link_hops(c, seen);
 	if (ret_dropped)
 		*ret_dropped = count[DROPPED];
 	return count[ADDED];

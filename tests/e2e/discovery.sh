@@ -13,7 +13,9 @@ names() { # of the hops, with what matters about them
 has() {
 	hops "[.hops[] | select($1)] | length" | grep -q '^[1-9]'
 }
-linked() { # the chain, whole; the port that is lower and idle has no part in it
+linked() { # the chain, whole; the port that is lower and busier, but only redirects, has no part in it
+	request 8079 300 && request 8080 100
+	sleep 0.5
 	hops . >"$W/hops" && jq -e \
 		"[.edges[] | .from + \" \" + .to] | contains([\"$front $upstream\", \"$upstream $app\"])" "$W/hops"
 }
@@ -40,8 +42,9 @@ upstream=$(hops '[.hops[] | select(.side == "connect" and .process == "web")][0]
 app=$(hops '[.hops[] | select(.side == "accept" and .process == "node")][0].name')
 echo "note    $CASE: $front, $upstream, $app"
 holds "the edges follow the owner: $front -> $upstream -> $app" until_true 10 linked
-equal "every connection to a listener is counted from the first" "$(hops "hop(\"$front\").opened")" \
-	"$(nginx_accepts web)"
+settle
+equal "every connection to its listeners is counted from the first" \
+	"$(hops '[.hops[] | select(.side == "accept" and .process == "web").opened] | add')" "$(nginx_accepts web)"
 equal "and at the second listener" "$(hops "hop(\"$app\").opened")" "$(nginx_accepts node)"
 
 # a listener that comes later
@@ -88,3 +91,49 @@ equal "with three capabilities too, who listened before is known" \
 request 8080
 holds "and so is who connects" until_true 10 has '.side == "connect" and .process == "web"'
 holds "and the edges" until_true 10 linked
+stop "$AGENT"
+
+# Two listeners that both proxy: for which of them the connections behind are made has no answer.
+# shellcheck disable=SC2016
+nginx_start both 'server { listen 7111; location / { proxy_pass http://127.0.0.1:3000; } }
+	server { listen 7112; location / { proxy_pass http://127.0.0.1:3000; } }'
+edges_to() { # HOP - from where
+	hops "[.edges[] | select(.to == \"$1\").from] | join(\" \")"
+}
+edge_is() { # HOP FROM PORT... - after a request at each of these ports
+	for port in "${@:3}"; do
+		inside curl -so "$W/curl" "http://127.0.0.1:$port/" || return
+	done
+	[ "$(edges_to "$1")" = "$2" ]
+}
+looked_at() { # by turns, until so many requests were seen at the hop
+	edge_is "$shared" "" 7111 7112 || echo "$(edges_to "$shared")" >>"$W/claimed"
+	[ "$(hops "hop(\"$shared\").exchanges")" -ge "$1" ]
+}
+begin_anew() {
+	rm -f "$PROM"
+	agent -c "$W/none.conf" --netns "$NS"
+	edge_is "" "" 7111 7112 7111 7112
+	holds "$1" until_true 10 has '.side == "connect" and .process == "both"'
+}
+begin_anew "what two listeners share is found"
+shared=$(hops '[.hops[] | select(.side == "connect" and .process == "both")][0].name')
+holds "its connections are looked at without an edge" until_true 40 looked_at 100
+holds "in equal shares it never has one" test ! -e "$W/claimed"
+"$FT" top --once >"$W/table" 2>&1
+says "nor a ratio in the plain table" "$W/table" "^$shared .* - +-\$"
+stop "$AGENT"
+begin_anew "and found again"
+holds "while one listener alone has clients, it is for that one" until_true 20 edge_is "$shared" both:7111 7111
+holds "and no more when the other has as many" until_true 20 edge_is "$shared" "" 7112
+
+# an accept hop is made on behalf of its only loopback caller, as long as that is the only one
+equal "an edge whose end has one caller" "$(edges_to both:7111)" "curl->7111"
+request 7111 50
+holds "ends when there is another" until_true 5 edge_is both:7111 ""
+stop "$AGENT" KILL
+agent -c "$W/none.conf" --netns "$NS"
+sleep 1.5
+equal "and is not back with the next agent, which goes on from there" \
+	"$(edges_to both:7111) $(hops 'hop("both:7111").opened > 100')" " true"
+stop "$AGENT"

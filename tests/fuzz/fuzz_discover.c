@@ -14,6 +14,8 @@ struct facts {
 	struct ft_seen_listener listener[MAX_FACTS];
 	struct ft_seen_connect connect[MAX_FACTS];
 	unsigned int nlisteners, nconnects;
+	uint8_t vote[8][3]; /* of which hop for which, how often */
+	bool voting;
 };
 
 struct tables {
@@ -54,9 +56,12 @@ static void read_process(struct fuzz_in *in, char ret[FT_COMM_LEN])
 
 static void read_facts(struct fuzz_in *in, struct facts *f)
 {
-	uint8_t n = fuzz_number(in, 1) % MAX_FACTS;
+	uint8_t n = fuzz_number(in, 1);
 
 	memset(f, 0, sizeof(*f));
+	if ((f->voting = n & 0x80))
+		fuzz_bytes(in, f->vote, sizeof(f->vote));
+	n %= MAX_FACTS;
 	for (; n && in->left; n--) {
 		uint8_t kind = fuzz_number(in, 1);
 		uint16_t port = kind & 2 ? fuzz_number(in, 2) : 80 + (kind >> 4);
@@ -77,6 +82,28 @@ static void read_facts(struct fuzz_in *in, struct facts *f)
 			c->flows = kind >> 2;
 		}
 	}
+}
+
+static unsigned int merge(struct ft_config *c, const struct facts *f, unsigned int *ret_dropped)
+{
+	struct ft_seen_vote vote[8] = {0};
+	struct ft_seen seen = {
+		.listener = f->listener,
+		.nlisteners = f->nlisteners,
+		.connect = f->connect,
+		.nconnects = f->nconnects,
+		.vote = vote,
+		.voting = f->voting,
+	};
+
+	for (unsigned int i = 0; f->voting && c->nhops && i < 8; i++) {
+		struct ft_seen_vote *v = &vote[seen.nvotes++];
+
+		memcpy(v->connect, c->hop[f->vote[i][0] % c->nhops].name, sizeof(v->connect));
+		memcpy(v->accept, c->hop[f->vote[i][1] % c->nhops].name, sizeof(v->accept));
+		v->votes = f->vote[i][2];
+	}
+	return ft_discover_merge(c, &seen, ret_dropped);
 }
 
 /* --- which hop a flow belongs to, as bpf/match.bpf.h has it --- */
@@ -149,7 +176,8 @@ static void check_print(const struct ft_config *c, const struct facts *f, const 
 	ft_buf_close(&errors);
 }
 
-static void check_kept(const struct ft_config *before, const struct ft_config *after)
+/* A `from` may be taken away, and only votes say that it is another. */
+static void check_kept(const struct ft_config *before, const struct ft_config *after, bool voting)
 {
 	FUZZ_CHECK(after->nhops >= before->nhops, "hops are gone");
 	for (unsigned int i = 0; i < before->nhops; i++) {
@@ -157,7 +185,9 @@ static void check_kept(const struct ft_config *before, const struct ft_config *a
 
 		FUZZ_CHECK(!strcmp(was->name, is->name) && was->side == is->side,
 			   "hop %u was \"%s\"", i, was->name);
-		FUZZ_CHECK(!was->from[0] || !strcmp(was->from, is->from), "its from has changed");
+		FUZZ_CHECK(!was->from[0] || !is->from[0] || !strcmp(was->from, is->from) ||
+				   (is->side == FT_CONNECT && voting),
+			   "its from has changed");
 	}
 }
 
@@ -180,10 +210,14 @@ static void check_merged(const struct ft_config *c, const struct facts *f)
  * something, where an owner became known that was not when an earlier fact was looked at. */
 static void check_rest(struct ft_config *c, const struct facts *f)
 {
+	static struct ft_config rests;
 	unsigned int looks = 0;
 
-	while (ft_discover_merge(c, f->listener, f->nlisteners, f->connect, f->nconnects, NULL))
+	while (merge(c, f, NULL))
 		FUZZ_CHECK(++looks < 4, "the same facts make more and more hops");
+	rests = *c;
+	merge(c, f, NULL);
+	FUZZ_CHECK(ft_config_same_hops(c, &rests), "the same facts change the edges");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -197,16 +231,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int round = 0; round < 3 && in.left; round++) {
 		before = c;
 		read_facts(&in, &facts);
-		added = ft_discover_merge(&c, facts.listener, facts.nlisteners, facts.connect,
-					  facts.nconnects, &dropped);
+		added = merge(&c, &facts, &dropped);
 		FUZZ_CHECK(c.nhops == before.nhops + added, "%u were added to %u: %u", added,
 			   before.nhops, c.nhops);
 		FUZZ_CHECK(added + dropped <= facts.nlisteners + facts.nconnects, "%u + %u", added,
 			   dropped);
-		check_kept(&before, &c);
+		check_kept(&before, &c, facts.voting);
 		check_merged(&c, &facts);
 		check_rest(&c, &facts);
-		check_kept(&before, &c);
+		check_kept(&before, &c, facts.voting);
 	}
 	return 0;
 }

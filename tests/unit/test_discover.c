@@ -14,12 +14,15 @@
 static struct ft_config c;
 static struct ft_seen_listener listeners[MANY];
 static struct ft_seen_connect connects[MANY];
-static unsigned int nlisteners, nconnects, dropped;
+static struct ft_seen_vote votes[MANY];
+static unsigned int nlisteners, nconnects, nvotes, dropped;
+static bool voting;
 
 static void start(void)
 {
 	ft_config_default(&c);
-	nlisteners = nconnects = 0;
+	nlisteners = nconnects = nvotes = 0;
+	voting = false;
 }
 
 static void listens(const char *process, const char *addr, uint16_t port, uint32_t flows)
@@ -40,9 +43,34 @@ static void connected(const char *process, const char *addr, uint16_t port)
 	strncpy(s->process, process, sizeof(s->process) - 1);
 }
 
+/* So many votes since voting began, in all. */
+static void votes_are(const char *connect, const char *accept, uint64_t n)
+{
+	unsigned int i = 0;
+
+	while (i < nvotes &&
+	       (strcmp(votes[i].connect, connect) != 0 || strcmp(votes[i].accept, accept) != 0))
+		i++;
+	nvotes += i == nvotes;
+	strcpy(votes[i].connect, connect);
+	strcpy(votes[i].accept, accept);
+	votes[i].votes = n;
+	voting = true;
+}
+
 static unsigned int merge(void)
 {
-	return ft_discover_merge(&c, listeners, nlisteners, connects, nconnects, &dropped);
+	const struct ft_seen seen = {
+		.listener = listeners,
+		.nlisteners = nlisteners,
+		.connect = connects,
+		.nconnects = nconnects,
+		.vote = votes,
+		.nvotes = nvotes,
+		.voting = voting,
+	};
+
+	return ft_discover_merge(&c, &seen, &dropped);
 }
 
 static const struct ft_config_hop *hop(const char *name)
@@ -197,7 +225,7 @@ Test(discover, a_from_that_was_unknown_is_filled_in_later)
 
 Test(discover, no_facts_are_no_hops)
 {
-	cr_assert_eq(ft_discover_merge(&c, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(ft_discover_merge(&c, &(struct ft_seen){0}, NULL), 0);
 	cr_assert_eq(c.nhops, 0);
 	listens("x", "::", 0, 1); /* port 0 is no port */
 	connected("x", "::1", 0);
@@ -308,55 +336,205 @@ Test(discover, a_connection_without_an_owner_has_a_hop_and_no_from)
 	cr_assert_eq(merge(), 0);
 }
 
-Test(discover, from_is_the_accept_hop_with_the_most_flows_then_the_lowest_port)
+static void sees_two_listeners(uint32_t flows_80, uint32_t flows_443)
 {
-	listens("a", "::", 9000, 1);
-	listens("a", "::", 81, 2);
-	listens("a", "::", 80, 2);
-	listens("b", "::", 85, 100);
-	connected("a", "10.0.0.1", 3306);
-	merge();
-	cr_assert_str_eq(hop("a->3306@private")->from, "a:80");
 	start();
-	listens("a", "10.0.0.1", 9000, 2); /* 2 + 2 flows on the hop */
-	listens("a", "10.0.0.2", 9000, 2);
-	listens("a", "::", 80, 3);
+	listens("nginx", "::", 80, flows_80);
+	listens("nginx", "::", 443, flows_443);
+	connected("nginx", "127.0.0.1", 3000);
+}
+
+Test(discover, without_votes_flows_tell_for_which_of_several_listeners_if_beyond_doubt)
+{
+	static const struct {
+		uint32_t http, https;
+		const char *from;
+	} cases[] = {
+		{0, 0, ""},
+		{0, 29, ""}, /* too few */
+		{0, 30, "nginx:443"},
+		{30, 0, "nginx:80"},
+		{30, 30, ""}, /* the lower port is no better */
+		{30, 31, ""},
+		{6, 94, ""},
+		{5, 95, "nginx:443"},
+		{2, 29, ""}, /* 29 of 31 are 93.5 % */
+		{UINT32_MAX, UINT32_MAX, ""},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		sees_two_listeners(cases[i].http, cases[i].https);
+		merge();
+		cr_assert_str_eq(hop("nginx->3000")->from, cases[i].from, "%u and %u",
+				 cases[i].http, cases[i].https);
+	}
+}
+
+Test(discover, flows_of_all_addresses_and_of_no_other_process_count)
+{
+	listens("a", "10.0.0.1", 9000, 15); /* 15 + 15 flows on the hop */
+	listens("a", "10.0.0.2", 9000, 15);
+	listens("a", "::", 80, 1);
+	listens("b", "::", 85, 1000);
 	connected("a", "10.0.0.1", 3306);
 	merge();
 	cr_assert_str_eq(hop("a->3306@private")->from, "a:9000");
 }
 
-Test(discover, equal_flows_take_the_lowest_port_in_whatever_order)
+Test(discover, from_waits_while_flows_leave_doubt_and_does_not_change_when_they_do)
 {
-	listens("a", "::", 80, 2);
-	listens("a", "::", 81, 2);
-	listens("a", "::", 79, 1);
-	connected("a", "10.0.0.1", 3306);
+	sees_two_listeners(1, 10);
 	merge();
-	cr_assert_str_eq(hop("a->3306@private")->from, "a:80");
-}
-
-Test(discover, from_waits_while_none_of_several_has_flows)
-{
-	listens("a", "::", 80, 0);
-	listens("a", "::", 443, 0);
-	connected("a", "127.0.0.1", 3000);
-	merge();
-	cr_assert_str_eq(hop("a->3000")->from, "");
-	listeners[1].flows = 1;
-	merge();
-	cr_assert_str_eq(hop("a->3000")->from, "a:443");
-}
-
-Test(discover, from_does_not_change_when_the_flows_do)
-{
-	listens("a", "::", 80, 2);
-	listens("a", "::", 90, 1);
-	connected("a", "10.0.0.1", 3306);
-	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
 	listeners[1].flows = 100;
 	merge();
-	cr_assert_str_eq(hop("a->3306@private")->from, "a:80");
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:443");
+	listeners[0].flows = 1000; /* they never said for whom, only who was alone */
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:443");
+}
+
+Test(discover, where_votes_are_cast_flows_do_not_tell)
+{
+	sees_two_listeners(1000, 0); /* which redirects */
+	voting = true;
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
+	votes_are("nginx->3000", "nginx:443", 30);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:443");
+}
+
+Test(discover, one_listener_is_the_cause_without_any_vote)
+{
+	voting = true;
+	listens("nginx", "::", 80, 0);
+	connected("nginx", "127.0.0.1", 3000);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+	votes_are("nginx->3000", "node:1", 100); /* no listener of nginx: as good as none */
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+}
+
+Test(discover, votes_decide_if_they_are_enough_and_nearly_unanimous)
+{
+	static const struct {
+		uint64_t http, https, other;
+		const char *from;
+	} cases[] = {
+		{0, 29, 0, ""},
+		{0, 30, 0, "nginx:443"},
+		{2, 38, 0, "nginx:443"}, /* 95 % */
+		{2, 37, 0, ""},
+		{50, 50, 0, ""},
+		{500, 0, 0, "nginx:80"},
+		{500, 0, 30, ""}, /* 94.3 %: what is handed elsewhere is doubt, too */
+		{0, 100000000000000000, 1000, "nginx:443"},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		sees_two_listeners(0, 0);
+		merge();
+		votes_are("nginx->3000", "nginx:80", cases[i].http);
+		votes_are("nginx->3000", "nginx:443", cases[i].https);
+		votes_are("nginx->3000", "late:1", cases[i].other);
+		votes_are("other->3000", "nginx:80", 1000); /* about another hop */
+		merge();
+		cr_assert_str_eq(hop("nginx->3000")->from, cases[i].from, "case %zu", i);
+	}
+}
+
+Test(discover, each_destination_of_a_process_has_votes_of_its_own)
+{
+	sees_two_listeners(0, 0);
+	connected("nginx", "10.0.0.1", 9000);
+	connected("nginx", "10.0.0.1", 9001);
+	merge();
+	votes_are("nginx->3000", "nginx:80", 40);
+	votes_are("nginx->9000@private", "nginx:443", 40);
+	votes_are("nginx->9001@private", "nginx:443", 20);
+	votes_are("nginx->9001@private", "nginx:80", 20);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+	cr_assert_str_eq(hop("nginx->9000@private")->from, "nginx:443");
+	cr_assert_str_eq(hop("nginx->9001@private")->from, "");
+}
+
+/* The first clients may all have come to one port. */
+Test(discover, a_from_that_votes_speak_against_by_now_is_taken_away)
+{
+	sees_two_listeners(0, 0);
+	merge();
+	votes_are("nginx->3000", "nginx:80", 90);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+	votes_are("nginx->3000", "nginx:443", 10); /* 90 %: less than it took, but no doubt yet */
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+	votes_are("nginx->3000", "nginx:443", 11);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
+	voting = false; /* nobody can tell any more: what flows say is no better */
+	nvotes = 0;
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
+}
+
+Test(discover, a_second_listener_takes_the_first_ones_from_away_if_it_has_a_share)
+{
+	voting = true;
+	listens("nginx", "::", 80, 0);
+	connected("nginx", "127.0.0.1", 3000);
+	merge();
+	votes_are("nginx->3000", "nginx:80", 50);
+	listens("nginx", "::", 443, 0);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "nginx:80");
+	votes_are("nginx->3000", "nginx:443", 50);
+	merge();
+	cr_assert_str_eq(hop("nginx->3000")->from, "");
+}
+
+Test(discover, votes_do_not_touch_what_is_configured)
+{
+	struct ft_buf errors = {0};
+
+	cr_assert_eq(ft_config_parse("hops = ( { name = \"a\"; accept = \"80\"; },"
+				     "{ name = \"b\"; connect = \"3000\"; from = \"a\"; },"
+				     "{ name = \"d\"; connect = \"3001\"; process = \"x\"; } );",
+				     "f", &c, &errors),
+		     0);
+	listens("x", "::", 81, 0);
+	listens("x", "::", 82, 0);
+	votes_are("b", "x:81", 100);
+	votes_are("d", "x:81", 100);
+	merge();
+	cr_assert_str_eq(hop("b")->from, "a");
+	cr_assert_str_eq(hop("d")->from, "");
+	ft_buf_close(&errors);
+}
+
+Test(discover, candidates_are_the_listeners_of_the_process_that_it_does_not_reach)
+{
+	unsigned int candidate[FT_MAX_HOPS];
+
+	listens("nginx", "::", 80, 0);
+	listens("nginx", "::", 8080, 0);
+	listens("node", "::", 3000, 0);
+	listens("", "::", 3001, 0);
+	connected("nginx", "127.0.0.1", 8080);
+	connected("nginx", "127.0.0.1", 3000);
+	connected("", "127.0.0.1", 3001);
+	merge();
+	cr_assert_eq(ft_discover_candidates(&c, 4, candidate), 1); /* nginx->8080 */
+	cr_assert_eq(candidate[0], 0);
+	cr_assert_eq(ft_discover_candidates(&c, 5, candidate), 2); /* nginx->3000 */
+	cr_assert_eq(candidate[0], 0);
+	cr_assert_eq(candidate[1], 1);
+	cr_assert_eq(ft_discover_candidates(&c, 6, candidate), 0); /* of nobody known */
 }
 
 Test(discover, an_accept_hop_that_two_callers_reach_has_no_from)
@@ -366,6 +544,23 @@ Test(discover, an_accept_hop_that_two_callers_reach_has_no_from)
 	connected("curl", "::1", 8080);
 	merge();
 	cr_assert_str_eq(hop("nginx:8080")->from, "");
+}
+
+Test(discover, a_second_caller_takes_the_edge_away_for_good)
+{
+	see_chain();
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "nginx->3000");
+	nconnects = nlisteners = 0;
+	connected("haproxy", "127.0.0.1", 3000);
+	cr_assert_eq(merge(), 1);
+	cr_assert_str_eq(hop("node:3000")->from, "");
+	cr_assert_str_eq(hop("nginx:8080")->from, "connqueue->8080"); /* and no other */
+	cr_assert_str_eq(hop("node->3306@private")->from, "node:3000");
+	nconnects = 0;
+	connected("nginx", "127.0.0.1", 3000);
+	cr_assert_eq(merge(), 0);
+	cr_assert_str_eq(hop("node:3000")->from, "");
 }
 
 Test(discover, only_loopback_callers_reach_and_only_what_listens_there)
