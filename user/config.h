@@ -69,7 +69,8 @@ int ft_config_parse(const char *text, const char *file, struct ft_config *ret,
 int ft_duration_parse(const char *text, uint32_t *ret_ms);
 
 /* Config text that ft_config_parse reads back to the same hops (used by discover): only hops,
- * in the order of their rules; a discovered listener's process is a comment, no condition. */
+ * in the order of their rules; a discovered listener's process is a comment, no condition. So is
+ * what a discovered hop may be made on behalf of, if that could not be told. */
 void ft_config_print(const struct ft_config *c, struct ft_buf *out);
 
 /*

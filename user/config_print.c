@@ -3,6 +3,7 @@
  * hops are printed by rank and not by index. A discovered listener's owner is a comment: as
  * a condition it would stop the counting when the service changes its process name. */
 #include "config_internal.h"
+#include "discover.h"
 #include "tcp.h"
 
 static void print_string(const char *text, struct ft_buf *out)
@@ -38,6 +39,22 @@ static void print_endpoints(const struct ft_config_hop *h, struct ft_buf *out)
 	ft_buf_printf(out, "%s;", h->nendpoints > 1 ? ")" : "");
 }
 
+/* For the user to choose. */
+static void print_candidates(const struct ft_config *c, unsigned int hop, struct ft_buf *out)
+{
+	const struct ft_config_hop *h = &c->hop[hop];
+	unsigned int candidate[FT_MAX_HOPS], n = 0;
+
+	if (h->discovered && h->side == FT_CONNECT && !h->from[0])
+		n = ft_discover_candidates(c, hop, candidate);
+	for (unsigned int i = 0; i < n; i++) {
+		ft_buf_printf(out, "%s", i ? " or " : "  # from = ");
+		print_string(c->hop[candidate[i]].name, out);
+	}
+	if (n)
+		ft_buf_printf(out, ": which one could not be told\n");
+}
+
 static void print_hop(const struct ft_config_hop *h, bool last, struct ft_buf *out)
 {
 	bool remark = h->process[0] && h->discovered && h->side == FT_ACCEPT;
@@ -70,7 +87,9 @@ void ft_config_print(const struct ft_config *c, struct ft_buf *out)
 
 	ft_buf_printf(out, "# Hops of fantail. The first hop that matches a connection counts it.\n"
 			   "hops = (\n");
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
+		print_candidates(c, order[i], out);
 		print_hop(&c->hop[order[i]], i + 1 == n, out);
+	}
 	ft_buf_printf(out, ");\n");
 }

@@ -777,6 +777,41 @@ Test(discover, the_printed_config_has_the_same_hops)
 	ft_buf_close(&errors);
 }
 
+Test(discover, the_printed_config_names_those_between_whom_it_could_not_be_told)
+{
+	struct ft_buf out = {0}, errors = {0};
+	struct ft_config again;
+
+	listens("nginx", "::", 80, 0);
+	listens("nginx", "::", 443, 0);
+	listens("nginx", "::", 8080, 0);
+	connected("nginx", "127.0.0.1", 3000);
+	connected("nginx", "127.0.0.1", 8080);
+	connected("curl", "10.0.0.1", 80); /* listens nowhere */
+	merge();
+	ft_config_print(&c, &out);
+	cr_assert_not_null(strstr(ft_buf_text(&out), "  # from = \"nginx:80\" or \"nginx:443\" or "
+						     "\"nginx:8080\": which one could "
+						     "not be told\n  { name = \"nginx->3000\";"),
+			   "%s", ft_buf_text(&out));
+	cr_assert_not_null(strstr(ft_buf_text(&out),
+				  "  # from = \"nginx:80\" or \"nginx:443\": which "
+				  "one could not be told\n  { name = "
+				  "\"nginx->8080\";"),
+			   "%s", ft_buf_text(&out));
+	cr_assert_eq(ft_config_parse(ft_buf_text(&out), "f", &again, &errors), 0, "%s",
+		     ft_buf_text(&errors));
+	cr_assert_eq(again.nhops, c.nhops);
+	votes_are("nginx->3000", "nginx:443", 100);
+	votes_are("nginx->8080", "nginx:443", 100);
+	merge();
+	ft_buf_close(&out);
+	ft_config_print(&c, &out);
+	cr_assert_null(strstr(ft_buf_text(&out), "could not be told"), "%s", ft_buf_text(&out));
+	ft_buf_close(&out);
+	ft_buf_close(&errors);
+}
+
 /* Reproducible noise: few processes, ports and addresses, so that they meet often. */
 Test(discover, whatever_comes_has_no_loops_and_reads_back)
 {
@@ -802,6 +837,12 @@ Test(discover, whatever_comes_has_no_loops_and_reads_back)
 				connected(processes[rand_r(&seed) % 5],
 					  addrs[1 + rand_r(&seed) % 5],
 					  (uint16_t)(1 + rand_r(&seed) % 5));
+			nvotes = 0;
+			voting = step & 1;
+			for (int i = 0; voting && c.nhops && i < 4; i++)
+				votes_are(c.hop[(unsigned int)rand_r(&seed) % c.nhops].name,
+					  c.hop[(unsigned int)rand_r(&seed) % c.nhops].name,
+					  (uint64_t)rand_r(&seed) % 100);
 			merge();
 			has_no_loops();
 			cr_assert_eq(ft_config_compile(&c, def, &rules), 0);
