@@ -23,6 +23,7 @@ struct ft_pairing {
 	struct ft_pair_control plan;
 	uint32_t planned_hops; /* the plan is for so many; 0: none yet */
 	bool failed;	       /* and was said */
+	int unable;	       /* see ft_log_failing() */
 	uint64_t due_ns, signed_to_ns;
 	uint64_t opened_before[FT_MAX_HOPS], since_ns[FT_MAX_HOPS]; /* when pairing of it began */
 	uint64_t ended[FT_MAX_HOPS][FT_NPAIR_PATTERNS];
@@ -94,9 +95,13 @@ static int follow(struct ft_counting *c, struct ft_pairing *p)
 	for (uint32_t i = 0; i < c->snapshot.nhops; i++)
 		if (p->plan.hop[i].role == FT_PAIR_NONE)
 			begin(c, p, i);
+	if (!err)
+		err = ft_probe_pair_set(&p->probe, plan);
+	if (err) /* the next tick tries again */
+		return err;
 	p->planned_hops = c->snapshot.nhops;
 	p->plan = *plan;
-	return err ? err : ft_probe_pair_set(&p->probe, plan);
+	return 0;
 }
 
 /* --- look --- */
@@ -264,8 +269,8 @@ void ft_counting_pair(struct ft_counting *c)
 	err = follow(c, p);
 	if (!err && p->probe.skeleton)
 		err = look(c, p);
-	if (err && !p->failed)
-		ft_log(FT_LOG_WARN, "cannot pair flows: %s", strerror(-err));
+	if (!p->failed) /* why it never will was said */
+		ft_log_failing(&p->unable, err, "pair flows");
 }
 
 void ft_counting_pair_close(struct ft_counting *c)
