@@ -37,14 +37,15 @@ static __always_inline void queue_push(struct ft_pair_queue *q, struct ft_pair_f
 	q->waiting++;
 }
 
-/* The flow was written: what was read from it has its answer. */
-static __always_inline void queue_remove(struct ft_pair_queue *q, struct ft_pair_flow *f, __u32 tid)
+/* The flow was written: what was read from it has its answer. Whether it was waiting for one. */
+static __always_inline bool queue_remove(struct ft_pair_queue *q, struct ft_pair_flow *f, __u32 tid)
 {
 	if (!q->waiting || !waits(q, f, tid))
-		return;
+		return false;
 	q->flow[SLOT(f->queue_pos)].id = 0;
 	q->waiting--;
 	f->queue_tid = 0;
+	return true;
 }
 
 /* Whether an entry is stale: its flow waits elsewhere, or was passed on. */

@@ -205,10 +205,11 @@ static __always_inline void hand_over(struct ft_pair_thread *t, struct ft_pair_s
 		add_alone(&s->handed[hop], 1);
 }
 
-/* The same where the fork is another hop's, or is yet to be found: no evidence for an edge. */
-static __always_inline void hand_elsewhere(struct ft_pair_thread *t, __u32 hop)
+/* The same where the fork is another hop's, or is yet to be found: no evidence for an edge. An a
+ * whose own request was not passed on is answered for that, whatever was read meanwhile. */
+static __always_inline void hand_elsewhere(struct ft_pair_thread *t, __u32 hop, bool asked)
 {
-	struct ft_pair_stats *s = t->handed ? NULL : stats_of(HOP_OF(t->last.id));
+	struct ft_pair_stats *s = t->handed || asked ? NULL : stats_of(HOP_OF(t->last.id));
 
 	if (s)
 		hand_over(t, s, hop);
@@ -255,16 +256,15 @@ static __always_inline bool knew_pair(const struct ft_pair_thread *t, const stru
 static __always_inline void wrote_a(struct ft_pair_thread *t, struct ft_pair_flow *f, __u64 id)
 {
 	struct ft_pair_ref last = {}, fifo;
-	bool again = t->wrote == f->id;
+	bool again = t->wrote == f->id, asked = queue_remove(queue_of(t, FT_PAIR_A), f, id);
 	__u32 evidence = 0;
 
-	queue_remove(queue_of(t, FT_PAIR_A), f, id);
 	if (t->last_role == FT_PAIR_B) {
 		if (from_of(HOP_OF(t->last.id)) == f->hop) {
 			last = t->last;
 			evidence = evidence_back(t, f->hop, again);
 		} else {
-			hand_elsewhere(t, f->hop);
+			hand_elsewhere(t, f->hop, asked);
 		}
 	}
 	pop_for(t, f, id, FT_PAIR_B);

@@ -67,10 +67,16 @@ static void each_read_that_is_handed_over_is_a_vote(void)
 	kit_in(front, 100);
 	kit_answer(front, 100);
 	expect_votes(7, 4);
+	kit_in(front2, 100); /* an event loop: its own answer comes between, and is none */
+	kit_back_in(back[1], 200);
+	kit_answer(front2, 200);
+	expect_votes(7, 4);
+	kit_answer(front, 100); /* here is what was read */
+	expect_votes(8, 4);
 	cr_assert_eq(kit_pair_stats(OF_BOTH)->unhanded, 1);
 	cr_assert_eq(kit_pair_stats(OF_BOTH)->exchanges, 11);
 	cr_assert_eq(kit_pair_stats(IN)->exchanges, 8);
-	cr_assert_eq(kit_pair_stats(IN2)->exchanges, 5);
+	cr_assert_eq(kit_pair_stats(IN2)->exchanges, 6);
 	expect_nothing_said();
 	kit_expect_no_pair_loss();
 }

@@ -107,7 +107,7 @@ edge_is() { # HOP FROM PORT... - after a request at each of these ports
 	[ "$(edges_to "$1")" = "$2" ]
 }
 looked_at() { # by turns, until so many requests were seen at the hop
-	edge_is "$shared" "" 7111 7112 || echo "$(edges_to "$shared")" >>"$W/claimed"
+	edge_is "$shared" "" 7111 7112 || edges_to "$shared" >>"$W/claimed"
 	[ "$(hops "hop(\"$shared\").exchanges")" -ge "$1" ]
 }
 begin_anew() {
