@@ -18,7 +18,8 @@ struct seen {
 	struct ft_seen_listener *listener;
 	struct ft_seen_connect *connect;
 	struct ft_seen_vote *vote;
-	unsigned int nlisteners, nconnects, nvotes, size_listeners, size_connects;
+	struct ft_seen_calls calls[FT_MAX_HOPS];
+	unsigned int nlisteners, nconnects, nvotes, ncalls, size_listeners, size_connects;
 };
 
 static void seen_close(struct seen *s)
@@ -156,6 +157,8 @@ static int merge(struct ft_counting *c, const struct seen *s)
 		.nconnects = s->nconnects,
 		.vote = s->vote,
 		.nvotes = s->nvotes,
+		.calls = s->calls,
+		.ncalls = s->ncalls,
 		.voting = ft_counting_may_pair(c),
 	};
 	unsigned int dropped = 0;
@@ -225,7 +228,7 @@ static int see_listener(void *ctx, uint64_t key, const struct ft_listener *l)
 	return add_listener(&look->seen, l->addr, l->port, l->comm);
 }
 
-static uint32_t flows_accepted(const struct ft_snapshot *s, const char *name)
+static uint32_t flows_counted(const struct ft_snapshot *s, const char *name)
 {
 	uint64_t flows = 0;
 
@@ -233,6 +236,20 @@ static uint32_t flows_accepted(const struct ft_snapshot *s, const char *name)
 		if (!s->def[i].retired && !strcmp(s->def[i].name, name))
 			flows = s->stats[i].opened + s->stats[i].preexisting;
 	return flows < UINT32_MAX ? flows : UINT32_MAX;
+}
+
+static void weigh_callers(const struct ft_counting *c, struct seen *s)
+{
+	for (unsigned int i = 0; i < c->config.nhops; i++) {
+		const struct ft_config_hop *h = &c->config.hop[i];
+		struct ft_seen_calls *to = &s->calls[s->ncalls];
+
+		if (h->side != FT_CONNECT)
+			continue;
+		memcpy(to->connect, h->name, sizeof(to->connect));
+		to->flows = flows_counted(&c->snapshot, h->name);
+		s->ncalls++;
+	}
 }
 
 /* What each accept hop has counted, at one of its listeners. */
@@ -247,7 +264,7 @@ static void weigh_listeners(const struct ft_counting *c, struct seen *s)
 			strncmp(s->listener[j].process, h->process, FT_COMM_LEN - 1)))
 			j++;
 		if (h->side == FT_ACCEPT && j < s->nlisteners)
-			s->listener[j].flows += flows_accepted(&c->snapshot, h->name);
+			s->listener[j].flows += flows_counted(&c->snapshot, h->name);
 	}
 }
 
@@ -307,6 +324,7 @@ int ft_counting_discover_new(struct ft_counting *c)
 	if (!err)
 		err = ft_probe_listeners(&c->probe, see_listener, &look);
 	weigh_listeners(c, &look.seen);
+	weigh_callers(c, &look.seen);
 	if (!err)
 		err = count_votes(c, &look.seen);
 	if (!err)

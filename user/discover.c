@@ -277,7 +277,7 @@ static bool reaches(const struct ft_config_hop *connect, const struct ft_config_
 	return false;
 }
 
-/* --- from --- */
+/* --- from, of what is connected --- */
 
 static uint64_t flows_of(const struct ft_config_hop *h, const struct ft_seen *s)
 {
@@ -365,33 +365,69 @@ static bool is_doubtful(const struct ft_config *c, unsigned int hop, const struc
 	       ft_discover_candidates(c, hop, candidate) > 1;
 }
 
-/* How many loopback connect hops lead to this accept hop, and the first of them. */
-static unsigned int count_callers(const struct ft_config *c, unsigned int hop, int *ret_first)
+/* --- from, of what is accepted --- */
+
+static uint64_t calls_of(const struct ft_config_hop *connect, const struct ft_seen *s)
+{
+	uint64_t flows = 0;
+
+	for (unsigned int i = 0; i < s->ncalls; i++)
+		if (!strcmp(s->calls[i].connect, connect->name))
+			flows += s->calls[i].flows;
+	return flows;
+}
+
+/* The loopback connect hops that lead to this accept hop: their number, and which. */
+static unsigned int callers(const struct ft_config *c, unsigned int hop,
+			    unsigned int ret[FT_MAX_HOPS])
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < c->nhops; i++)
-		if (c->hop[i].side == FT_CONNECT && reaches(&c->hop[i], &c->hop[hop]) && !n++)
-			*ret_first = (int)i;
+		if (c->hop[i].side == FT_CONNECT && reaches(&c->hop[i], &c->hop[hop]))
+			ret[n++] = i;
 	return n;
 }
 
-static int only_caller(const struct ft_config *c, unsigned int hop)
+/* Whether this caller makes so many of 100 of what the hop has accepted, whoever makes the others:
+ * one that has come and gone before it was a hop, or another host. */
+static bool makes(const struct ft_config_hop *connect, const struct ft_config_hop *accept,
+		  unsigned int percent, const struct ft_seen *s)
 {
-	int found = -1;
+	uint64_t calls = calls_of(connect, s), all = flows_of(accept, s);
 
-	if (count_callers(c, hop, &found) != 1 || makes_loop(c, hop, (unsigned int)found))
-		return -1;
-	return found;
+	return calls && (calls >= all || is_share(calls, all, percent));
+}
+
+/* The only one, or the one beyond doubt. */
+static int caller_of(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
+{
+	unsigned int caller[FT_MAX_HOPS], n = callers(c, hop, caller);
+	int found = n == 1 ? (int)caller[0] : -1;
+
+	for (unsigned int i = 0; n > 1 && i < n; i++) {
+		const struct ft_config_hop *h = &c->hop[caller[i]];
+
+		if (calls_of(h, s) >= FT_DISCOVER_ENOUGH &&
+		    makes(h, &c->hop[hop], FT_DISCOVER_SURE, s))
+			found = (int)caller[i];
+	}
+	return found >= 0 && makes_loop(c, hop, (unsigned int)found) ? -1 : found;
+}
+
+/* Whether it is made on behalf of others, too. One `curl` among a thousand does not count. */
+static bool is_shared(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
+{
+	const struct ft_config_hop *from = find_name(c, c->hop[hop].from);
+	unsigned int caller[FT_MAX_HOPS];
+
+	return from && callers(c, hop, caller) > 1 &&
+	       !makes(from, &c->hop[hop], FT_DISCOVER_DOUBT, s);
 }
 
 static bool has_become_false(const struct ft_config *c, unsigned int hop, const struct ft_seen *s)
 {
-	int first;
-
-	if (c->hop[hop].side == FT_ACCEPT)
-		return count_callers(c, hop, &first) > 1;
-	return is_doubtful(c, hop, s);
+	return c->hop[hop].side == FT_ACCEPT ? is_shared(c, hop, s) : is_doubtful(c, hop, s);
 }
 
 /* First what is false, so that it does not stand in the way. Then connect hops: an owner is better
@@ -408,7 +444,7 @@ static void link_hops(struct ft_config *c, const struct ft_seen *s)
 
 			if (!h->discovered || h->side != side || h->from[0])
 				continue;
-			from = side == FT_CONNECT ? accept_of_owner(c, i, s) : only_caller(c, i);
+			from = side == FT_CONNECT ? accept_of_owner(c, i, s) : caller_of(c, i, s);
 			if (from >= 0)
 				memcpy(h->from, c->hop[from].name, sizeof(h->from));
 		}

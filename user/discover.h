@@ -9,8 +9,8 @@
  * `from`: a connect hop is made on behalf of the accept hop of the same owner. If it has several,
  * of the one that its flows are said to be for beyond doubt: by votes, where they can be cast; else
  * by how many flows each has accepted. While there is doubt it has none: a ratio that is absent is
- * right, one of the wrong hop is not. An accept hop whose port exactly one loopback connect hop
- * reaches is made on behalf of that one.
+ * right, one of the wrong hop is not. An accept hop is made on behalf of the loopback connect hop
+ * that reaches its port: the only one, or the one that makes nearly all of its flows.
  */
 #ifndef FT_DISCOVER_H
 #define FT_DISCOVER_H
@@ -39,19 +39,26 @@ struct ft_seen_vote {
 	uint64_t votes;
 };
 
+/* What hop `connect` has counted. */
+struct ft_seen_calls {
+	char connect[FT_NAME_LEN];
+	uint64_t flows;
+};
+
 /* All that was seen; the arrays are the caller's. */
 struct ft_seen {
 	const struct ft_seen_listener *listener;
 	const struct ft_seen_connect *connect;
-	const struct ft_seen_vote *vote; /* of discovered connect hops, since voting began */
-	unsigned int nlisteners, nconnects, nvotes;
+	const struct ft_seen_vote *vote;   /* of discovered connect hops, since voting began */
+	const struct ft_seen_calls *calls; /* of the connect hops that there are */
+	unsigned int nlisteners, nconnects, nvotes, ncalls;
 	bool voting; /* votes are cast, or will be: wait for them */
 };
 
 /* Beyond doubt: so many votes (or flows) at least, and the best has so many of 100. */
 #define FT_DISCOVER_ENOUGH 30
 #define FT_DISCOVER_SURE   95
-/* A `from` that has fewer of 100 votes by now is taken away. */
+/* A `from` that has fewer of 100 votes (or flows) by now is taken away. */
 #define FT_DISCOVER_DOUBT 90
 
 enum ft_realm ft_realm_of(const uint8_t addr[16]);
@@ -64,8 +71,8 @@ enum ft_realm ft_realm_of(const uint8_t addr[16]);
  * *ret_dropped (may be NULL): how many facts did not fit into FT_MAX_HOPS and FT_MAX_RULES.
  *
  * The `from` of a discovered hop is filled in as soon as it is known, and taken away when it turns
- * out to be false: when a second connect hop reaches an accept hop (it does not come back then),
- * or votes have become mixed.
+ * out to be false: when others than that connect hop make more than a few of an accept hop's
+ * flows, or votes have become mixed.
  */
 unsigned int ft_discover_merge(struct ft_config *c, const struct ft_seen *seen,
 			       unsigned int *ret_dropped);

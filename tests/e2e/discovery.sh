@@ -127,7 +127,7 @@ begin_anew "and found again"
 holds "while one listener alone has clients, it is for that one" until_true 20 edge_is "$shared" both:7111 7111
 holds "and no more when the other has as many" until_true 20 edge_is "$shared" "" 7112
 
-# an accept hop is made on behalf of its only loopback caller, as long as that is the only one
+# an accept hop is made on behalf of its only loopback caller, as long as that makes nearly all of it
 equal "an edge whose end has one caller" "$(edges_to both:7111)" "curl->7111"
 request 7111 50
 holds "ends when there is another" until_true 5 edge_is both:7111 ""

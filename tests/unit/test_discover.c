@@ -15,13 +15,14 @@ static struct ft_config c;
 static struct ft_seen_listener listeners[MANY];
 static struct ft_seen_connect connects[MANY];
 static struct ft_seen_vote votes[MANY];
-static unsigned int nlisteners, nconnects, nvotes, dropped;
+static struct ft_seen_calls calls[MANY];
+static unsigned int nlisteners, nconnects, nvotes, ncalls, dropped;
 static bool voting;
 
 static void start(void)
 {
 	ft_config_default(&c);
-	nlisteners = nconnects = nvotes = 0;
+	nlisteners = nconnects = nvotes = ncalls = 0;
 	voting = false;
 }
 
@@ -67,6 +68,8 @@ static unsigned int merge(void)
 		.nconnects = nconnects,
 		.vote = votes,
 		.nvotes = nvotes,
+		.calls = calls,
+		.ncalls = ncalls,
 		.voting = voting,
 	};
 
@@ -546,7 +549,7 @@ Test(discover, an_accept_hop_that_two_callers_reach_has_no_from)
 	cr_assert_str_eq(hop("nginx:8080")->from, "");
 }
 
-Test(discover, a_second_caller_takes_the_edge_away_for_good)
+Test(discover, a_second_caller_takes_the_edge_away_while_nothing_is_counted)
 {
 	see_chain();
 	merge();
@@ -561,6 +564,58 @@ Test(discover, a_second_caller_takes_the_edge_away_for_good)
 	connected("nginx", "127.0.0.1", 3000);
 	cr_assert_eq(merge(), 0);
 	cr_assert_str_eq(hop("node:3000")->from, "");
+}
+
+/* What the hop has counted by now. */
+static void has_called(const char *connect, uint64_t flows)
+{
+	unsigned int i = 0;
+
+	while (i < ncalls && strcmp(calls[i].connect, connect) != 0)
+		i++;
+	ncalls += i == ncalls;
+	strcpy(calls[i].connect, connect);
+	calls[i].flows = flows;
+}
+
+Test(discover, a_caller_that_makes_nearly_all_keeps_its_edge)
+{
+	listens("node", "::", 3000, 100);
+	connected("nginx", "127.0.0.1", 3000);
+	merge();
+	has_called("nginx->3000", 99);
+	connected("curl", "127.0.0.1", 3000); /* gone before it was a hop */
+	merge();
+	has_called("curl->3000", 0);
+	cr_assert_str_eq(hop("node:3000")->from, "nginx->3000");
+	listeners[0].flows = 110; /* 99 of 110 are 90 of 100 */
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "nginx->3000");
+	listeners[0].flows = 111;
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "");
+	listeners[0].flows = 2000; /* of which nginx makes 1899: not yet 95 of 100 */
+	has_called("nginx->3000", 1899);
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "");
+	has_called("nginx->3000", 1900);
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "nginx->3000");
+}
+
+Test(discover, of_several_callers_none_gets_the_edge_by_a_few_flows)
+{
+	listens("node", "::", 3000, 29);
+	connected("nginx", "127.0.0.1", 3000);
+	connected("curl", "127.0.0.1", 3000);
+	merge();
+	has_called("nginx->3000", 29);
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "");
+	listeners[0].flows = 30;
+	has_called("nginx->3000", 30);
+	merge();
+	cr_assert_str_eq(hop("node:3000")->from, "nginx->3000");
 }
 
 Test(discover, only_loopback_callers_reach_and_only_what_listens_there)
