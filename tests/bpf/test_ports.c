@@ -16,7 +16,7 @@ static void end_session(void)
 	ft_counting_close(&session);
 }
 
-TestSuite(ports, .fini = end_session, .timeout = 30);
+TestSuite(ports, .fini = end_session, .timeout = 120);
 
 static void start(void)
 {

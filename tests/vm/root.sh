@@ -15,7 +15,7 @@ guest_programs="bash: bash; busybox-static: busybox; coreutils: basename cat chm
 	prometheus: promtool; prometheus-node-exporter: prometheus-node-exporter"
 
 # Modules that the programs above make the kernel ask for; what is built in is no error.
-guest_modules="inet_diag tcp_diag unix_diag af_packet veth dummy tun nf_tables crc32c_generic"
+guest_modules="inet_diag tcp_diag unix_diag af_packet veth dummy tun nf_tables nft_reject_ipv6 crc32c_generic"
 
 host_arch=$(dpkg --print-architecture)
 declare -A triplets=([amd64]=x86_64-linux-gnu [arm64]=aarch64-linux-gnu)
