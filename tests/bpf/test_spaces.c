@@ -55,7 +55,7 @@ static pid_t make_space(int port)
 	return pid;
 }
 
-Test(spaces, each_of_many_has_its_own_ports, .fini = end_session, .timeout = 60)
+Test(spaces, each_of_many_has_its_own_ports, .fini = end_session, .timeout = 240)
 {
 	static const struct ft_options o = {.source = -1};
 	char config[4096] = "hops = (";
@@ -94,7 +94,7 @@ static void scan_now(void)
 	cr_assert_eq(ft_counting_tick(&session), 0);
 }
 
-Test(spaces, a_name_that_is_given_to_another_one_is_followed, .fini = end_session, .timeout = 60)
+Test(spaces, a_name_that_is_given_to_another_one_is_followed, .fini = end_session, .timeout = 240)
 {
 	static const struct ft_options o = {.source = -1};
 	const struct ft_hop_stats *out = &session.snapshot.stats[0];
