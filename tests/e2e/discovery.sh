@@ -78,7 +78,8 @@ stop "$AGENT"
 # the service has three capabilities: too few to read other processes' /proc/PID/fd
 real=$FT
 cat >"$W/three" <<TEXT
-#!/bin/sh
+#!/bin/bash
+ulimit -l unlimited # as the unit does: before 5.11 maps were locked memory
 exec nsenter --net="$NS" setpriv "--bounding-set=-all,+bpf,+perfmon,+net_admin" --inh-caps=-all "$real" "\$@"
 TEXT
 chmod +x "$W/three"
