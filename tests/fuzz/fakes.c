@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "fakes.h"
@@ -83,4 +84,11 @@ void ft_log(enum ft_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+}
+
+void ft_log_failing(int *last, int err, const char *what)
+{
+	if (err && err != *last)
+		ft_log(FT_LOG_WARN, "cannot %s: %s", what, strerror(-err));
+	*last = err;
 }
